@@ -1,0 +1,1 @@
+//! A throw-away PKI for the demo and the tests; never trusted anywhere else.

@@ -1,0 +1,1 @@
+//! People, organisations, addresses, certificates and relays, and the faces that show them.

@@ -1,0 +1,1 @@
+//! Where clinicians' mail clients and hospital systems plug in, and where the keys live.

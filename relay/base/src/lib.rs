@@ -1,0 +1,1 @@
+//! Configuration, TLS identity, redacting logs, clock and orderly shutdown.

@@ -1,0 +1,3 @@
+//! The `liaison` executable.
+
+fn main() {}

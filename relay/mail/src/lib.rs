@@ -1,0 +1,1 @@
+//! Addresses, envelopes, identifiers, headers, DSN, MDN and the ports between roles; no I/O.

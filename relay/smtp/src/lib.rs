@@ -1,0 +1,1 @@
+//! SMTP as state machines, and the driver that runs them on tokio.

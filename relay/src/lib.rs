@@ -1,0 +1,1 @@
+//! Store and forward between organisations; never holds a decryption key.

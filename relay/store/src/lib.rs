@@ -1,0 +1,1 @@
+//! Pools, group commit, leases, message bodies and the migrations runner.

@@ -1,0 +1,1 @@
+//! The territory builder and scenarios across processes.
