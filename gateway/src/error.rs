@@ -1,0 +1,64 @@
+use liaison_base::BaseError;
+use liaison_mail::{MailError, Refusal};
+use liaison_store::StoreError;
+use thiserror::Error;
+
+/// What the gateway can answer besides success. For the operator's log: what a client or a peer
+/// may read is made from it by the door that speaks to them. Holds no content.
+#[derive(Debug, Error)]
+pub enum GatewayError {
+    /// The database refused, or a commit failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Settings, certificates or keys that cannot be used.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// A piece of mail that is not what its place demands.
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    /// The site key is absent, unreadable or not this site's.
+    #[error("site key: {0}")]
+    SiteKey(&'static str),
+    /// Sealed content at rest could not be opened: another key, or the row was changed.
+    #[error("content at rest cannot be opened: the key was erased or the row was changed")]
+    Unsealable,
+    /// A certificate or key for S/MIME cannot be used.
+    #[error("S/MIME identity of {address}: {cause}")]
+    Identity {
+        /// Whose.
+        address: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A door could not be opened.
+    #[error("cannot listen on {listen}: {cause}")]
+    Listen {
+        /// The address in the settings.
+        listen: String,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The relay refused a hand-over.
+    #[error("the relay refused: {0}")]
+    Refused(Refusal),
+    /// A value in the settings that cannot be used.
+    #[error("setting {key}: {cause}")]
+    Setting {
+        /// The key, as in the file.
+        key: &'static str,
+        /// What to write instead.
+        cause: String,
+    },
+    /// A text could not be made from its template.
+    #[error("template: {0}")]
+    Template(#[from] askama::Error),
+    /// Stored data that this program never writes.
+    #[error("unreadable stored value: {0}")]
+    Stored(&'static str),
+}
+
+impl From<sqlx::Error> for GatewayError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(StoreError::Database(error))
+    }
+}
