@@ -1,0 +1,184 @@
+//! The server's driver.
+
+use std::io::ErrorKind;
+use std::pin::pin;
+
+use liaison_mail::{EnhancedStatus, Recipient, Refusal};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout, timeout_at};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{READ, Timeouts};
+use crate::command::ClientName;
+use crate::server::{Answer, Credentials, Event, Server, Settings, Step};
+use crate::{Content, Mail, SmtpError, Transaction, Wait};
+
+/// The decisions of one session. One value serves one connection, and may remember what it
+/// learnt on it: the peer's certificate, the account that logged in.
+///
+/// A [`Refusal`] with code 421 also closes the connection. The futures are run to their end even
+/// when the peer leaves meanwhile: what was committed stays committed.
+pub trait Session: Send {
+    /// The client named itself. By default: welcome.
+    fn hello(&mut self, name: &ClientName) -> impl Future<Output = Result<(), Refusal>> + Send {
+        let _ = name;
+        std::future::ready(Ok(()))
+    }
+
+    /// The client logs in; asked on submission only. By default: no account fits.
+    fn authenticate(
+        &mut self,
+        credentials: Credentials,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send {
+        drop(credentials);
+        let status = EnhancedStatus::new(5, 7, 8).unwrap_or(EnhancedStatus::REFUSED);
+        let refusal = Refusal::permanent(535, status, "Authentication failed");
+        std::future::ready(Err(refusal))
+    }
+
+    /// A transaction starts; an earlier one, if any, is over.
+    fn mail(&mut self, mail: &Mail) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// A recipient is named. Each address is asked about once in a transaction.
+    fn recipient(
+        &mut self,
+        recipient: &Recipient,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// A message is complete. `Ok` only once it is durable for every recipient: the client will
+    /// forget it (RFC 5321 §4.2.5).
+    fn message(
+        &mut self,
+        transaction: Transaction,
+        content: Content,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum Ended<S> {
+    /// By QUIT, by the peer's leaving, or by the server's own 421.
+    Closed,
+    /// The client asked for TLS ([`crate::server::Tls::Offered`]): do the handshake on this
+    /// stream, then serve it with [`crate::server::Tls::Started`].
+    StartTls(S),
+}
+
+/// Serves one connection until it ends.
+///
+/// When `stop` completes, a client that has the word keeps it until the final dot and gets its
+/// answer; then, and at once if it was idle, it is told 421.
+///
+/// # Errors
+/// [`SmtpError::Timeout`] when the client was silent too long (it was told 421),
+/// [`SmtpError::Io`] when the transport failed. Nothing that was answered 250 is affected.
+pub async fn serve<S, H>(
+    mut stream: S,
+    settings: Settings,
+    session: &mut H,
+    timeouts: &Timeouts,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<Ended<S>, SmtpError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    H: Session,
+{
+    let mut server = Server::new(settings);
+    let mut stop = pin!(stop);
+    let mut stopping = false;
+    let mut deadline = None;
+    let mut timed_out = None;
+    // Boxed: it would be the largest part of an idle connection's future.
+    let mut buffer = Zeroizing::new(vec![0; READ]);
+    loop {
+        match server.step() {
+            Step::Output(bytes) => write(&mut stream, &bytes, timeouts).await?,
+            Step::Event(event) => server.answer(decide(session, event).await),
+            Step::NeedAnswer => server.answer(Answer::Refuse(undecided())),
+            Step::NeedInput => {
+                let receiving = server.is_receiving_content();
+                if stopping && !receiving {
+                    server.shut_down();
+                    continue;
+                }
+                let now = Instant::now();
+                let (wait, until) = if receiving {
+                    let whole = *deadline.get_or_insert(now + timeouts.message);
+                    (Wait::Content, whole.min(now + timeouts.content))
+                } else {
+                    deadline = None;
+                    (Wait::Command, now + timeouts.command)
+                };
+                let read = tokio::select! {
+                    biased;
+                    () = &mut stop, if !stopping => {
+                        stopping = true;
+                        continue;
+                    }
+                    read = timeout_at(until, stream.read(&mut buffer)) => read,
+                };
+                match read {
+                    Err(_) => {
+                        timed_out = Some(wait);
+                        server.time_out();
+                    }
+                    Ok(Ok(0)) => return Ok(Ended::Closed),
+                    Ok(Ok(count)) => {
+                        server.input(&buffer[..count]);
+                        if !receiving {
+                            buffer[..count].zeroize();
+                        }
+                    }
+                    // TLS without close_notify: the peer is gone all the same.
+                    Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+                        return Ok(Ended::Closed);
+                    }
+                    Ok(Err(error)) => return Err(error.into()),
+                }
+            }
+            Step::StartTls => return Ok(Ended::StartTls(stream)),
+            Step::Close => {
+                // The last words are written; whether the peer hears the end is its affair.
+                let _ = timeout(timeouts.content, stream.shutdown()).await;
+                return match timed_out {
+                    Some(wait) => Err(SmtpError::Timeout(wait)),
+                    None => Ok(Ended::Closed),
+                };
+            }
+        }
+    }
+}
+
+async fn decide<H: Session>(session: &mut H, event: Event) -> Answer {
+    let result = match event {
+        Event::Hello(name) => session.hello(&name).await,
+        Event::Authenticate(credentials) => session.authenticate(credentials).await,
+        Event::Mail(mail) => session.mail(&mail).await,
+        Event::Recipient(recipient) => session.recipient(&recipient).await,
+        Event::Message(transaction, content) => session.message(transaction, content).await,
+    };
+    result.into()
+}
+
+/// The state machine asks again only if an answer went missing: better no than silence.
+fn undecided() -> Refusal {
+    Refusal::transient(
+        451,
+        EnhancedStatus::TRY_LATER,
+        "No decision, try again later",
+    )
+}
+
+async fn write<S>(stream: &mut S, bytes: &[u8], timeouts: &Timeouts) -> Result<(), SmtpError>
+where
+    S: AsyncWrite + Unpin,
+{
+    let writing = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    match timeout(timeouts.content, writing).await {
+        Ok(written) => Ok(written?),
+        Err(_) => Err(SmtpError::Timeout(Wait::Content)),
+    }
+}

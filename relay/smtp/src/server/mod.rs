@@ -1,0 +1,295 @@
+//! The receiving side of SMTP: bytes in, [`Step`] out (RFC 5321 §3 and §4.3).
+//!
+//! ```text
+//!   Greeting ─▶ Command ◀──────────────┐
+//!                 │ AUTH ─▶ Sasl ──────┤
+//!                 │ DATA ─▶ Content ───┤   Content ends ─▶ Event::Message ─▶ answer
+//!                 └ QUIT, 421 ─▶ Closing        STARTTLS ─▶ Handshake
+//! ```
+//! What needs a decision comes out as an [`Event`]; nothing else happens until
+//! [`Server::answer`]. Commands may be pipelined (RFC 2920); replies are gathered and written when
+//! the input is used up. What must not be pipelined (content behind `DATA`, anything behind
+//! `STARTTLS`) closes the connection: it is either a broken client or an injection.
+
+mod replies;
+mod sasl;
+mod session;
+
+use std::fmt;
+
+use liaison_mail::{Domain, Recipient, Refusal, ReversePath};
+use zeroize::Zeroizing;
+
+use crate::command::{ClientName, Dialect};
+use crate::data::{Content, Reader};
+use crate::line::LineBuffer;
+use crate::transaction::{Mail, Transaction};
+
+/// How a server presents itself and what it takes. One value serves all connections of a port.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who is served.
+    pub role: Role,
+    /// The name in the greeting: the one in the TLS certificate.
+    pub hostname: Domain,
+    /// State of TLS when the session starts.
+    pub tls: Tls,
+    /// Largest content taken, in octets (`SIZE`, RFC 1870).
+    pub max_size: usize,
+    /// Most recipients a transaction, at least 1 (`LIMITS RCPTMAX`, RFC 9422).
+    pub max_recipients: usize,
+    /// Faulty commands after which the connection is closed.
+    pub max_errors: u32,
+}
+
+impl Settings {
+    /// Default of [`Settings::max_size`]: 25 MiB of attachments in base64.
+    pub const MAX_SIZE: usize = 35 * 1024 * 1024;
+
+    /// For a port with implicit TLS, with the default limits.
+    pub fn new(role: Role, hostname: Domain) -> Self {
+        Self {
+            role,
+            hostname,
+            tls: Tls::Implicit,
+            max_size: Self::MAX_SIZE,
+            max_recipients: liaison_mail::envelope::MAX_RECIPIENTS,
+            max_errors: 10,
+        }
+    }
+}
+
+/// Who is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Other relays, known by their TLS certificate; no AUTH; the grammar is strict.
+    Relay,
+    /// Mail clients (RFC 6409): AUTH before anything else, and the concessions of
+    /// [`Dialect::submission`].
+    Submission,
+}
+
+/// State of TLS when a session starts. There is no session without TLS: see [`Tls::Offered`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// The stream is encrypted from its first octet (RFC 8314 §3.3).
+    Implicit,
+    /// Plain; `STARTTLS` is announced and nothing else is served before it (RFC 3207 §4).
+    Offered,
+    /// Encrypted after `STARTTLS`: no greeting, the client starts again with EHLO (RFC 3207 §4.2).
+    Started,
+}
+
+/// What the driver has to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Read from the peer, then call [`Server::input`].
+    NeedInput,
+    /// Write this to the peer.
+    Output(Vec<u8>),
+    /// Decide, then call [`Server::answer`].
+    Event(Event),
+    /// The event given last has not been answered yet.
+    NeedAnswer,
+    /// All is written: do the TLS handshake, and start a new server with [`Tls::Started`].
+    StartTls,
+    /// All is written: close.
+    Close,
+}
+
+/// What needs a decision.
+#[derive(Debug)]
+pub enum Event {
+    /// The client named itself; also ends a transaction under way.
+    Hello(ClientName),
+    /// The client gave a user and a password (submission only, under TLS).
+    Authenticate(Credentials),
+    /// A transaction starts; it replaces any earlier one.
+    Mail(Mail),
+    /// A recipient of the transaction. The same address again is not asked about again.
+    Recipient(Recipient),
+    /// A complete message. Yes means: durable, and ours to carry from now on (§4.2.5).
+    Message(Transaction, Content),
+}
+
+/// The decision on an [`Event`].
+///
+/// A refusal with code 421 also closes the connection (§3.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes.
+    Accept,
+    /// No, in these words.
+    Refuse(Refusal),
+}
+
+impl From<Result<(), Refusal>> for Answer {
+    fn from(result: Result<(), Refusal>) -> Self {
+        match result {
+            Ok(()) => Self::Accept,
+            Err(refusal) => Self::Refuse(refusal),
+        }
+    }
+}
+
+/// A user and a password, wiped when dropped and never shown.
+pub struct Credentials {
+    /// The user, as given: UTF-8, 1 to 255 octets, no NUL.
+    pub user: String,
+    /// The password, as given: UTF-8, at least 1 octet, no NUL.
+    pub password: Zeroizing<String>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(redacted)")
+    }
+}
+
+/// One session. See the module's drawing.
+pub struct Server {
+    settings: Settings,
+    dialect: Dialect,
+    input: LineBuffer,
+    output: Vec<u8>,
+    phase: Phase,
+    awaiting: Option<Awaiting>,
+    said_hello: bool,
+    authenticated: bool,
+    transaction: Option<Transaction>,
+    /// Whether the transaction had a refused recipient, which explains an empty one.
+    refused_recipient: bool,
+    errors: u32,
+    idle_commands: u32,
+    failed_logins: u32,
+}
+
+enum Phase {
+    Command,
+    Sasl(sasl::Exchange),
+    Content(Reader),
+    Handshake,
+    Closing,
+}
+
+/// The event that waits for its answer.
+enum Awaiting {
+    Hello { extended: bool },
+    Authenticate,
+    Mail(Mail),
+    Recipient(Recipient),
+    Message,
+}
+
+/// Replies are written once this much has gathered, in octets, even while input is left: a client
+/// that pipelines without reading must not make them grow.
+const FLUSH: usize = 4096;
+
+impl Server {
+    /// A session at its start; the first step is the greeting, unless TLS has just been started.
+    pub fn new(settings: Settings) -> Self {
+        let host = settings.hostname.clone();
+        let mut server = Self {
+            dialect: match settings.role {
+                Role::Relay => Dialect::strict(host),
+                Role::Submission => Dialect::submission(host),
+            },
+            settings,
+            input: LineBuffer::default(),
+            output: Vec::new(),
+            phase: Phase::Command,
+            awaiting: None,
+            said_hello: false,
+            authenticated: false,
+            transaction: None,
+            refused_recipient: false,
+            errors: 0,
+            idle_commands: 0,
+            failed_logins: 0,
+        };
+        if server.settings.tls != Tls::Started {
+            let greeting = format!("{} ESMTP Liaison", server.settings.hostname);
+            crate::reply::write_lines(&mut server.output, 220, &[greeting]);
+        }
+        server
+    }
+
+    /// Adds what was read. To be called after [`Step::NeedInput`]: input is held until it is used.
+    pub fn input(&mut self, bytes: &[u8]) {
+        self.input.extend(bytes);
+    }
+
+    /// What to do next.
+    pub fn step(&mut self) -> Step {
+        loop {
+            if self.awaiting.is_some() {
+                return Step::NeedAnswer;
+            }
+            if self.output.len() > FLUSH {
+                return self.flush();
+            }
+            let progress = match &mut self.phase {
+                Phase::Command | Phase::Sasl(_) => self.take_line(),
+                Phase::Content(_) => self.take_content(),
+                Phase::Handshake | Phase::Closing if !self.output.is_empty() => Progress::Stuck,
+                Phase::Handshake => return Step::StartTls,
+                Phase::Closing => return Step::Close,
+            };
+            match progress {
+                Progress::On => {}
+                Progress::Event(event) => return Step::Event(event),
+                Progress::Stuck if !self.output.is_empty() => return self.flush(),
+                Progress::Stuck => return Step::NeedInput,
+            }
+        }
+    }
+
+    /// Gives the decision on the last event. Without one under way, nothing happens.
+    pub fn answer(&mut self, answer: Answer) {
+        if let Some(awaiting) = self.awaiting.take() {
+            self.conclude(awaiting, answer);
+        }
+    }
+
+    /// Whether content is being received: the client has the word until the final dot.
+    pub fn is_receiving_content(&self) -> bool {
+        matches!(self.phase, Phase::Content(_))
+    }
+
+    /// Ends the session with 421 (§3.8): the server is being stopped. What is under way is given
+    /// up; the client will try again.
+    pub fn shut_down(&mut self) {
+        self.close_with(replies::SHUTTING_DOWN);
+    }
+
+    /// Ends the session with 421 (§4.5.3.2.7): the client was silent too long.
+    pub fn time_out(&mut self) {
+        self.close_with(replies::TIMED_OUT);
+    }
+
+    fn flush(&mut self) -> Step {
+        Step::Output(std::mem::take(&mut self.output))
+    }
+}
+
+/// What became of the input at hand.
+enum Progress {
+    /// Something was done; look again.
+    On,
+    /// The driver must decide.
+    Event(Event),
+    /// More input is needed.
+    Stuck,
+}
+
+/// The reverse path's mailbox stays out: `Debug` of a server may be logged.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let null = |t: &Transaction| t.mail.from == ReversePath::Null;
+        f.debug_struct("Server")
+            .field("role", &self.settings.role)
+            .field("authenticated", &self.authenticated)
+            .field("reports", &self.transaction.as_ref().map(null))
+            .finish_non_exhaustive()
+    }
+}
