@@ -61,6 +61,11 @@ impl Recipient {
 pub struct EnvelopeId(String);
 
 impl EnvelopeId {
+    /// A new identifier: a version 7 UUID, so that identifiers sort by time.
+    pub fn fresh() -> Self {
+        Self(uuid::Uuid::now_v7().simple().to_string())
+    }
+
     /// Takes the identifier as it is once `xtext` is undone.
     ///
     /// # Errors

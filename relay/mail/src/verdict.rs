@@ -52,6 +52,8 @@ impl EnhancedStatus {
     pub const TRY_LATER: Self = Self::known(4, 3, 0);
     /// 5.6.0: media error: the content cannot be taken.
     pub const CONTENT: Self = Self::known(5, 6, 0);
+    /// 5.7.8: authentication credentials invalid (RFC 4954 §6).
+    pub const CREDENTIALS: Self = Self::known(5, 7, 8);
     /// 5.7.1: delivery not authorised.
     pub const REFUSED: Self = Self::known(5, 7, 1);
 
