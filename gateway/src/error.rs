@@ -3,6 +3,9 @@ use liaison_mail::{MailError, Refusal};
 use liaison_store::StoreError;
 use thiserror::Error;
 
+use crate::keys::KeyError;
+use crate::mailbox::MailboxError;
+
 /// What the gateway can answer besides success. For the operator's log: what a client or a peer
 /// may read is made from it by the door that speaks to them. Holds no content.
 #[derive(Debug, Error)]
@@ -16,12 +19,12 @@ pub enum GatewayError {
     /// A piece of mail that is not what its place demands.
     #[error(transparent)]
     Mail(#[from] MailError),
-    /// The site key is absent, unreadable or not this site's.
-    #[error("site key: {0}")]
-    SiteKey(&'static str),
-    /// Sealed content at rest could not be opened: another key, or the row was changed.
-    #[error("content at rest cannot be opened: the key was erased or the row was changed")]
-    Unsealable,
+    /// Keys that are absent, exposed or erased, or sealed content that does not open.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A mailbox that is not served, a folder that is gone, or content that does not open.
+    #[error(transparent)]
+    Mailbox(#[from] MailboxError),
     /// A certificate or key for S/MIME cannot be used.
     #[error("S/MIME identity of {address}: {cause}")]
     Identity {
