@@ -1,0 +1,332 @@
+//! Algorithm identifiers, digests and signature schemes: what is accepted, and nothing else.
+//!
+//! SHA-1 and MD5 digests, DSA, and RSA keys outside 2048 to 8192 bits have no representation
+//! here, so no signature that uses them can be valid (RFC 8551 §2, RFC 8550 §4.3).
+
+use aws_lc_rs::{digest, signature};
+use const_oid::ObjectIdentifier;
+
+use crate::ber::{BerError, Element, NULL, Node, OCTET_STRING, SEQUENCE, explicit, integer, null};
+use crate::ber::{oid as oid_node, sequence};
+use crate::oid;
+
+/// An `AlgorithmIdentifier` as received (RFC 5280 §4.1.1.2).
+#[derive(Clone, Copy)]
+pub(crate) struct Algorithm<'a> {
+    pub(crate) oid: ObjectIdentifier,
+    pub(crate) parameters: Option<Element<'a>>,
+    /// The whole identifier as received: it is an input of the key derivation of RFC 5753.
+    pub(crate) raw: &'a [u8],
+}
+
+impl<'a> Algorithm<'a> {
+    /// Reads the SEQUENCE itself.
+    pub(crate) fn read(element: Element<'a>) -> Result<Self, BerError> {
+        Self::read_tagged(element, SEQUENCE)
+    }
+
+    /// Reads an identifier under an implicit tag.
+    pub(crate) fn read_tagged(element: Element<'a>, tag: u8) -> Result<Self, BerError> {
+        if element.tag != tag {
+            return Err(BerError::UnexpectedTag);
+        }
+        let mut inner = element.children()?;
+        let oid = inner.oid()?;
+        let parameters = if inner.is_empty() {
+            None
+        } else {
+            Some(inner.any()?)
+        };
+        inner.finish()?;
+        Ok(Self {
+            oid,
+            parameters,
+            raw: element.raw,
+        })
+    }
+
+    /// The parameters, NULL counting as absent.
+    pub(crate) fn meaningful_parameters(&self) -> Option<Element<'a>> {
+        self.parameters.filter(|p| p.tag != NULL)
+    }
+
+    /// Whether both name the same algorithm with the same parameters (NULL counts as absent).
+    pub(crate) fn same_as(&self, other: &Algorithm<'_>) -> bool {
+        self.oid == other.oid
+            && self.meaningful_parameters().map(|p| p.raw)
+                == other.meaningful_parameters().map(|p| p.raw)
+    }
+}
+
+/// An accepted digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Digest {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl Digest {
+    pub(crate) fn from_oid(oid: &ObjectIdentifier) -> Option<Self> {
+        match *oid {
+            oid::SHA256 => Some(Self::Sha256),
+            oid::SHA384 => Some(Self::Sha384),
+            oid::SHA512 => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn oid(self) -> ObjectIdentifier {
+        match self {
+            Self::Sha256 => oid::SHA256,
+            Self::Sha384 => oid::SHA384,
+            Self::Sha512 => oid::SHA512,
+        }
+    }
+
+    /// The name for the `micalg` parameter (RFC 8551 §3.5.3.2).
+    pub(crate) fn micalg(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha-256",
+            Self::Sha384 => "sha-384",
+            Self::Sha512 => "sha-512",
+        }
+    }
+
+    pub(crate) fn of(self, octets: &[u8]) -> digest::Digest {
+        let algorithm = match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        };
+        digest::digest(algorithm, octets)
+    }
+
+    /// The `AlgorithmIdentifier` without parameters (RFC 5754 §2).
+    pub(crate) fn identifier<'a>(self) -> Node<'a> {
+        sequence(vec![oid_node(&self.oid())])
+    }
+
+    /// The `AlgorithmIdentifier` with NULL, as RFC 4055 §2.1 writes it inside OAEP and PSS.
+    pub(crate) fn identifier_with_null<'a>(self) -> Node<'a> {
+        sequence(vec![oid_node(&self.oid()), null()])
+    }
+}
+
+/// The kind of a public key, as far as this crate uses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PublicKeyKind {
+    /// RSA with this modulus length in bits.
+    Rsa(u32),
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+    /// NIST P-521.
+    P521,
+    /// Ed25519 (signatures only).
+    Ed25519,
+    /// Any other kind: it can neither verify nor receive here.
+    Other,
+}
+
+/// An accepted signature scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    RsaPkcs1(Digest),
+    RsaPss(Digest),
+    Ecdsa(Digest),
+    Ed25519,
+}
+
+/// The signature is not of this key over these octets, or the key does not fit the scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BadSignature;
+
+impl Scheme {
+    /// The scheme of a certificate's or CRL's `signatureAlgorithm`.
+    pub(crate) fn of_certificate(algorithm: &Algorithm<'_>) -> Option<Self> {
+        Some(match algorithm.oid {
+            oid::SHA256_WITH_RSA => Self::RsaPkcs1(Digest::Sha256),
+            oid::SHA384_WITH_RSA => Self::RsaPkcs1(Digest::Sha384),
+            oid::SHA512_WITH_RSA => Self::RsaPkcs1(Digest::Sha512),
+            oid::ECDSA_SHA256 => Self::Ecdsa(Digest::Sha256),
+            oid::ECDSA_SHA384 => Self::Ecdsa(Digest::Sha384),
+            oid::ECDSA_SHA512 => Self::Ecdsa(Digest::Sha512),
+            oid::ED25519 => Self::Ed25519,
+            oid::RSA_PSS => Self::RsaPss(pss_digest(algorithm).ok()?),
+            _ => return None,
+        })
+    }
+
+    /// The scheme of a `SignerInfo`, whose digest is named apart and must be the same one
+    /// (RFC 8933 §3).
+    pub(crate) fn of_signer(algorithm: &Algorithm<'_>, digest: Digest) -> Option<Self> {
+        // RFC 5754 §3.2: rsaEncryption leaves the digest to digestAlgorithm.
+        if algorithm.oid == oid::RSA_ENCRYPTION {
+            return Some(Self::RsaPkcs1(digest));
+        }
+        let scheme = Self::of_certificate(algorithm)?;
+        let agrees = match scheme {
+            Self::RsaPkcs1(d) | Self::RsaPss(d) | Self::Ecdsa(d) => d == digest,
+            // RFC 8419 §3.1: the digest of the content is SHA-512.
+            Self::Ed25519 => digest == Digest::Sha512,
+        };
+        agrees.then_some(scheme)
+    }
+
+    /// Checks `signature` over `message` with the `subjectPublicKey` octets of a certificate.
+    pub(crate) fn verify(
+        self,
+        kind: PublicKeyKind,
+        key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
+        use Digest::{Sha256, Sha384, Sha512};
+        use PublicKeyKind::{Ed25519, P256, P384, P521, Rsa};
+        let algorithm: &'static dyn signature::VerificationAlgorithm = match (self, kind) {
+            (Self::RsaPkcs1(Sha256), Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA256,
+            (Self::RsaPkcs1(Sha384), Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA384,
+            (Self::RsaPkcs1(Sha512), Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA512,
+            (Self::RsaPss(Sha256), Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA256,
+            (Self::RsaPss(Sha384), Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA384,
+            (Self::RsaPss(Sha512), Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA512,
+            (Self::Ecdsa(Sha256), P256) => &signature::ECDSA_P256_SHA256_ASN1,
+            (Self::Ecdsa(Sha384), P256) => &signature::ECDSA_P256_SHA384_ASN1,
+            (Self::Ecdsa(Sha512), P256) => &signature::ECDSA_P256_SHA512_ASN1,
+            (Self::Ecdsa(Sha256), P384) => &signature::ECDSA_P384_SHA256_ASN1,
+            (Self::Ecdsa(Sha384), P384) => &signature::ECDSA_P384_SHA384_ASN1,
+            (Self::Ecdsa(Sha512), P384) => &signature::ECDSA_P384_SHA512_ASN1,
+            (Self::Ecdsa(Sha256), P521) => &signature::ECDSA_P521_SHA256_ASN1,
+            (Self::Ecdsa(Sha384), P521) => &signature::ECDSA_P521_SHA384_ASN1,
+            (Self::Ecdsa(Sha512), P521) => &signature::ECDSA_P521_SHA512_ASN1,
+            (Self::Ed25519, Ed25519) => &signature::ED25519,
+            _ => return Err(BadSignature),
+        };
+        signature::UnparsedPublicKey::new(algorithm, key)
+            .verify(message, signature)
+            .map_err(|_| BadSignature)
+    }
+}
+
+/// `RSASSA-PSS-params` for a digest, its MGF1 and a salt of the same length (RFC 4056 §3).
+pub(crate) fn pss_parameters<'a>(digest: Digest) -> Node<'a> {
+    let salt = match digest {
+        Digest::Sha256 => 32,
+        Digest::Sha384 => 48,
+        Digest::Sha512 => 64,
+    };
+    sequence(vec![
+        explicit(0, digest.identifier_with_null()),
+        explicit(1, mgf1_identifier(digest)),
+        explicit(2, integer(salt)),
+    ])
+}
+
+/// The `AlgorithmIdentifier` of MGF1 over a digest (RFC 4055 §2.2).
+pub(crate) fn mgf1_identifier<'a>(digest: Digest) -> Node<'a> {
+    sequence(vec![oid_node(&oid::MGF1), digest.identifier_with_null()])
+}
+
+/// Why OAEP or PSS parameters are not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ParametersError {
+    /// They are not the ASN.1 that RFC 4055 defines.
+    Malformed,
+    /// The digest, mask function or salt is one that we do not take.
+    NotAccepted,
+}
+
+impl From<BerError> for ParametersError {
+    fn from(_: BerError) -> Self {
+        Self::Malformed
+    }
+}
+
+/// The digest of `RSASSA-PSS-params`; the mask must use the same one and the salt its length
+/// (RFC 4056 §3). The absent parameters mean SHA-1, which is refused.
+fn pss_digest(algorithm: &Algorithm<'_>) -> Result<Digest, ParametersError> {
+    let parameters = algorithm.parameters.ok_or(ParametersError::NotAccepted)?;
+    let mut inner = parameters.children()?;
+    let digest = explicit_algorithm(inner.optional(0xa0)?)?.ok_or(ParametersError::NotAccepted)?;
+    let mask = explicit_algorithm(inner.optional(0xa1)?)?.ok_or(ParametersError::NotAccepted)?;
+    let salt = match inner.optional(0xa2)? {
+        Some(salt) => salt.children()?.small_integer()?,
+        None => 20,
+    };
+    if let Some(trailer) = inner.optional(0xa3)?
+        && trailer.children()?.small_integer()? != 1
+    {
+        return Err(ParametersError::NotAccepted);
+    }
+    inner.finish()?;
+    let digest = Digest::from_oid(&digest.oid).ok_or(ParametersError::NotAccepted)?;
+    let mask_digest = mask_function(&mask)?;
+    let expected = digest.of(&[]).as_ref().len();
+    if mask_digest != digest.oid() || usize::from(salt) != expected {
+        return Err(ParametersError::NotAccepted);
+    }
+    Ok(digest)
+}
+
+/// `RSAES-OAEP-params`: the digest, that of the mask, and the label (RFC 4055 §4.1). Absent
+/// fields mean SHA-1, SHA-1 and the empty label.
+pub(crate) struct OaepParameters {
+    pub(crate) digest: ObjectIdentifier,
+    pub(crate) mask_digest: ObjectIdentifier,
+    pub(crate) label: Vec<u8>,
+}
+
+impl OaepParameters {
+    pub(crate) fn read(algorithm: &Algorithm<'_>) -> Result<Self, ParametersError> {
+        let mut read = Self {
+            digest: oid::SHA1,
+            mask_digest: oid::SHA1,
+            label: Vec::new(),
+        };
+        let Some(parameters) = algorithm.meaningful_parameters() else {
+            return Ok(read);
+        };
+        let mut inner = parameters.children()?;
+        if let Some(digest) = explicit_algorithm(inner.optional(0xa0)?)? {
+            read.digest = digest.oid;
+        }
+        if let Some(mask) = explicit_algorithm(inner.optional(0xa1)?)? {
+            read.mask_digest = mask_function(&mask)?;
+        }
+        if let Some(source) = explicit_algorithm(inner.optional(0xa2)?)? {
+            if source.oid != oid::P_SPECIFIED {
+                return Err(ParametersError::NotAccepted);
+            }
+            let label = source.parameters.ok_or(ParametersError::Malformed)?;
+            if label.tag != OCTET_STRING {
+                return Err(ParametersError::Malformed);
+            }
+            read.label = label.content.to_vec();
+        }
+        inner.finish()?;
+        Ok(read)
+    }
+}
+
+fn explicit_algorithm<'a>(
+    wrapped: Option<Element<'a>>,
+) -> Result<Option<Algorithm<'a>>, ParametersError> {
+    let Some(wrapped) = wrapped else {
+        return Ok(None);
+    };
+    let mut inner = wrapped.children()?;
+    let algorithm = Algorithm::read(inner.any()?)?;
+    inner.finish()?;
+    Ok(Some(algorithm))
+}
+
+fn mask_function(mask: &Algorithm<'_>) -> Result<ObjectIdentifier, ParametersError> {
+    if mask.oid != oid::MGF1 {
+        return Err(ParametersError::NotAccepted);
+    }
+    let digest = mask.parameters.ok_or(ParametersError::Malformed)?;
+    Ok(Algorithm::read(digest)?.oid)
+}

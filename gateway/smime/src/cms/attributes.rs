@@ -1,0 +1,204 @@
+//! Signed attributes (RFC 5652 §11, RFC 6211), read and written.
+
+use const_oid::ObjectIdentifier;
+use der::Decode as _;
+use der::asn1::{GeneralizedTime, UtcTime};
+use time::OffsetDateTime;
+
+use crate::algorithm::Algorithm;
+use crate::ber::{
+    BerError, Element, GENERALIZED_TIME, Node, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET,
+    UTC_TIME, context_constructed, implicit, oid as oid_node, sequence, set_of, to_der,
+};
+use crate::oid;
+
+/// The signed attributes that mean something here.
+pub(crate) struct SignedAttributes<'a> {
+    /// The encodings that may have been signed: the received octets under the SET OF tag, then
+    /// DER if that differs (signers disagree, RFC 5652 §5.4).
+    pub(crate) signed_octets: Vec<Vec<u8>>,
+    pub(crate) content_type: ObjectIdentifier,
+    pub(crate) message_digest: Vec<u8>,
+    pub(crate) signing_time: Option<OffsetDateTime>,
+    protection: Option<Element<'a>>,
+}
+
+/// Why the attributes of a signer are not acceptable.
+pub(crate) type Fault = &'static str;
+
+impl<'a> SignedAttributes<'a> {
+    /// Reads `[0] IMPLICIT SET OF Attribute`.
+    pub(crate) fn read(element: &Element<'a>, limit: usize) -> Result<Self, Fault> {
+        let mut content_type = None;
+        let mut message_digest = None;
+        let mut signing_time = None;
+        let mut protection = None;
+        let mut attributes = element.children().map_err(BerError::describe)?;
+        let mut count = 0;
+        while !attributes.is_empty() {
+            count += 1;
+            if count > limit {
+                return Err("too many attributes");
+            }
+            let (kind, values) = attributes
+                .any()
+                .and_then(|a| attribute(&a))
+                .map_err(BerError::describe)?;
+            let slot = match kind {
+                oid::CONTENT_TYPE => &mut content_type,
+                oid::MESSAGE_DIGEST => &mut message_digest,
+                oid::SIGNING_TIME => &mut signing_time,
+                oid::ALGORITHM_PROTECTION => &mut protection,
+                _ => continue,
+            };
+            // RFC 5652 §11.1 to §11.3: one instance, one value.
+            let [value] = values[..] else {
+                return Err("an attribute does not have exactly one value");
+            };
+            if slot.replace(value).is_some() {
+                return Err("an attribute occurs twice");
+            }
+        }
+        let content_type = content_type.ok_or("contentType is missing")?;
+        let message_digest = message_digest.ok_or("messageDigest is missing")?;
+        let as_received = retagged(element.raw);
+        let as_der = to_der(element, SET).map_err(BerError::describe)?;
+        let mut signed_octets = Vec::new();
+        // An indefinite length cannot be signed as it stands: only DER is meant then.
+        signed_octets.extend(as_received.filter(|octets| *octets != as_der));
+        signed_octets.push(as_der);
+        Ok(Self {
+            signed_octets,
+            content_type: one_oid(&content_type).map_err(BerError::describe)?,
+            message_digest: octets(&message_digest).map_err(BerError::describe)?,
+            signing_time: signing_time
+                .map(|value| read_time(&value).ok_or("signingTime is unreadable"))
+                .transpose()?,
+            protection,
+        })
+    }
+
+    /// Checks CMSAlgorithmProtection, where the signer sent it (RFC 6211 §2).
+    pub(crate) fn check_protection(
+        &self,
+        digest: &Algorithm<'_>,
+        signature: &Algorithm<'_>,
+    ) -> Result<(), Fault> {
+        let Some(protection) = &self.protection else {
+            return Ok(());
+        };
+        let read = || -> Result<bool, BerError> {
+            let mut inner = protection.children()?;
+            let protected_digest = Algorithm::read(inner.expect(SEQUENCE)?)?;
+            let protected_signature = match inner.optional(context_constructed(1))? {
+                Some(e) => Algorithm::read_tagged(e, context_constructed(1))?,
+                None => return Ok(false),
+            };
+            inner.finish()?;
+            Ok(protected_digest.same_as(digest) && protected_signature.same_as(signature))
+        };
+        match read() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("CMSAlgorithmProtection names other algorithms"),
+            Err(error) => Err(error.describe()),
+        }
+    }
+}
+
+/// The signed attributes to send, as SET OF (the form that is signed).
+pub(crate) fn to_sign(
+    message_digest: &[u8],
+    signing_time: OffsetDateTime,
+    digest_identifier: Vec<u8>,
+    signature_identifier_content: Vec<u8>,
+) -> Vec<u8> {
+    let protection = sequence(vec![
+        Node::Encoded(digest_identifier.into()),
+        // [1] IMPLICIT SignatureAlgorithmIdentifier.
+        implicit(context_constructed(1), signature_identifier_content),
+    ]);
+    set_of(
+        SET,
+        &[
+            written(&oid::CONTENT_TYPE, oid_node(&oid::DATA)),
+            written(&oid::MESSAGE_DIGEST, implicit(OCTET_STRING, message_digest)),
+            written(&oid::SIGNING_TIME, time_node(signing_time)),
+            written(&oid::ALGORITHM_PROTECTION, protection),
+        ],
+    )
+    .encode()
+}
+
+fn written<'a>(kind: &ObjectIdentifier, value: Node<'a>) -> Node<'a> {
+    sequence(vec![oid_node(kind), set_of(SET, &[value])])
+}
+
+/// UTCTime from 1950 to 2049, GeneralizedTime otherwise (RFC 5652 §11.3).
+fn time_node<'a>(time: OffsetDateTime) -> Node<'a> {
+    let t = time.to_offset(time::UtcOffset::UTC);
+    let tail = format!(
+        "{:02}{:02}{:02}{:02}{:02}Z",
+        u8::from(t.month()),
+        t.day(),
+        t.hour(),
+        t.minute(),
+        t.second()
+    );
+    if (1950..2050).contains(&t.year()) {
+        let text = format!("{:02}{tail}", t.year() % 100);
+        implicit(UTC_TIME, text.into_bytes())
+    } else {
+        let text = format!("{:04}{tail}", t.year());
+        implicit(GENERALIZED_TIME, text.into_bytes())
+    }
+}
+
+fn attribute<'a>(element: &Element<'a>) -> Result<(ObjectIdentifier, Vec<Element<'a>>), BerError> {
+    let mut inner = element.children()?;
+    let kind = inner.oid()?;
+    let mut set = inner.expect(SET)?.children()?;
+    inner.finish()?;
+    let mut values = Vec::new();
+    // Two are enough to know that there is not exactly one.
+    while !set.is_empty() && values.len() < 2 {
+        values.push(set.any()?);
+    }
+    Ok((kind, values))
+}
+
+fn one_oid(value: &Element<'_>) -> Result<ObjectIdentifier, BerError> {
+    if value.tag != OBJECT_IDENTIFIER {
+        return Err(BerError::UnexpectedTag);
+    }
+    ObjectIdentifier::from_bytes(value.content).map_err(|_| BerError::Value)
+}
+
+fn octets(value: &Element<'_>) -> Result<Vec<u8>, BerError> {
+    if value.tag & !crate::ber::CONSTRUCTED != OCTET_STRING {
+        return Err(BerError::UnexpectedTag);
+    }
+    Ok(value.octets()?.into_owned())
+}
+
+fn read_time(value: &Element<'_>) -> Option<OffsetDateTime> {
+    let (tag, _) = value.time().ok()?;
+    let duration = if tag == UTC_TIME {
+        UtcTime::from_der(value.raw).ok()?.to_unix_duration()
+    } else {
+        GeneralizedTime::from_der(value.raw)
+            .ok()?
+            .to_unix_duration()
+    };
+    let seconds = i64::try_from(duration.as_secs()).ok()?;
+    OffsetDateTime::from_unix_timestamp(seconds).ok()
+}
+
+/// The received octets under the SET OF tag; `None` if their length is indefinite.
+fn retagged(raw: &[u8]) -> Option<Vec<u8>> {
+    if raw.get(1) == Some(&0x80) {
+        return None;
+    }
+    let mut octets = raw.to_vec();
+    *octets.first_mut()? = SET;
+    Some(octets)
+}

@@ -1,0 +1,360 @@
+//! Private keys and the ring that finds them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::agreement;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{
+    self, OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OAEP_SHA384_MGF1SHA384,
+    OAEP_SHA512_MGF1SHA512, OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey,
+    PrivateDecryptingKey,
+};
+use aws_lc_rs::signature::{
+    self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
+    Ed25519KeyPair, KeyPair as _,
+};
+use zeroize::Zeroizing;
+
+use crate::algorithm::{Algorithm, Digest, PublicKeyKind, Scheme};
+use crate::ber::{BerError, Element, Reader, SEQUENCE};
+use crate::certificate::Certificate;
+use crate::error::MaterialError;
+use crate::{oid, pem};
+
+/// A private key: RSA of 2048 to 8192 bits, P-256, P-384, or Ed25519 (which only signs).
+///
+/// Its secret lives in the memory of the cryptographic library, which wipes it when the key is
+/// dropped; it is never shown, not even by `Debug`.
+pub struct PrivateKey(Secret);
+
+enum Secret {
+    Rsa {
+        sign: rsa::KeyPair,
+        decrypt: PrivateDecryptingKey,
+    },
+    Ec {
+        kind: PublicKeyKind,
+        sign: EcdsaKeyPair,
+        agree: agreement::PrivateKey,
+    },
+    Ed25519(Ed25519KeyPair),
+}
+
+impl PrivateKey {
+    /// Reads an unencrypted PKCS#8 key in DER (RFC 5958). The caller wipes its own copy.
+    ///
+    /// # Errors
+    /// [`MaterialError::PrivateKey`].
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, MaterialError> {
+        const UNSUITABLE: MaterialError = MaterialError::PrivateKey("its values are unsuitable");
+        let (algorithm, curve) =
+            key_algorithm(der).map_err(|_| MaterialError::PrivateKey("not PKCS#8"))?;
+        let secret = match (algorithm, curve) {
+            (oid::RSA_ENCRYPTION, _) => Secret::Rsa {
+                sign: rsa::KeyPair::from_pkcs8(der).map_err(|_| UNSUITABLE)?,
+                decrypt: PrivateDecryptingKey::from_pkcs8(der).map_err(|_| UNSUITABLE)?,
+            },
+            (oid::EC_PUBLIC_KEY, Some(oid::P256)) => Secret::Ec {
+                kind: PublicKeyKind::P256,
+                sign: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der)
+                    .map_err(|_| UNSUITABLE)?,
+                agree: agreement::PrivateKey::from_private_key_der(&agreement::ECDH_P256, der)
+                    .map_err(|_| UNSUITABLE)?,
+            },
+            (oid::EC_PUBLIC_KEY, Some(oid::P384)) => Secret::Ec {
+                kind: PublicKeyKind::P384,
+                sign: EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, der)
+                    .map_err(|_| UNSUITABLE)?,
+                agree: agreement::PrivateKey::from_private_key_der(&agreement::ECDH_P384, der)
+                    .map_err(|_| UNSUITABLE)?,
+            },
+            (oid::ED25519, _) => Secret::Ed25519(
+                Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| UNSUITABLE)?,
+            ),
+            _ => return Err(MaterialError::PrivateKey("its algorithm is not supported")),
+        };
+        Ok(Self(secret))
+    }
+
+    /// Reads the first `PRIVATE KEY` block of a PEM text.
+    ///
+    /// # Errors
+    /// [`MaterialError::NoPemBlock`] or [`MaterialError::PrivateKey`].
+    pub fn from_pkcs8_pem(text: &str) -> Result<Self, MaterialError> {
+        let blocks = pem::blocks(text, "PRIVATE KEY")?;
+        let first = blocks
+            .first()
+            .ok_or(MaterialError::NoPemBlock("PRIVATE KEY"))?;
+        Self::from_pkcs8_der(first)
+    }
+
+    /// The kind of the key.
+    #[must_use]
+    pub fn kind(&self) -> PublicKeyKind {
+        match &self.0 {
+            Secret::Rsa { sign, .. } => {
+                PublicKeyKind::Rsa(u32::try_from(sign.public_modulus_len() * 8).unwrap_or(u32::MAX))
+            }
+            Secret::Ec { kind, .. } => *kind,
+            Secret::Ed25519(_) => PublicKeyKind::Ed25519,
+        }
+    }
+
+    /// The `subjectPublicKey` octets of a certificate for this key.
+    fn public_key(&self) -> &[u8] {
+        match &self.0 {
+            Secret::Rsa { sign, .. } => sign.public_key().as_ref(),
+            Secret::Ec { sign, .. } => sign.public_key().as_ref(),
+            Secret::Ed25519(sign) => sign.public_key().as_ref(),
+        }
+    }
+
+    /// The scheme that the key signs with.
+    pub(crate) fn scheme(&self, prefer_pss: bool) -> Scheme {
+        match &self.0 {
+            Secret::Rsa { .. } if prefer_pss => Scheme::RsaPss(Digest::Sha256),
+            Secret::Rsa { .. } => Scheme::RsaPkcs1(Digest::Sha256),
+            Secret::Ec {
+                kind: PublicKeyKind::P384,
+                ..
+            } => Scheme::Ecdsa(Digest::Sha384),
+            Secret::Ec { .. } => Scheme::Ecdsa(Digest::Sha256),
+            Secret::Ed25519(_) => Scheme::Ed25519,
+        }
+    }
+
+    /// Signs with [`PrivateKey::scheme`].
+    pub(crate) fn sign(&self, message: &[u8], prefer_pss: bool) -> Option<Vec<u8>> {
+        let random = SystemRandom::new();
+        match &self.0 {
+            Secret::Rsa { sign, .. } => {
+                let mut signature = vec![0; sign.public_modulus_len()];
+                let padding: &'static dyn signature::RsaEncoding = if prefer_pss {
+                    &signature::RSA_PSS_SHA256
+                } else {
+                    &signature::RSA_PKCS1_SHA256
+                };
+                sign.sign(padding, &random, message, &mut signature).ok()?;
+                Some(signature)
+            }
+            Secret::Ec { sign, .. } => Some(sign.sign(&random, message).ok()?.as_ref().to_vec()),
+            Secret::Ed25519(sign) => Some(sign.try_sign(message).ok()?.as_ref().to_vec()),
+        }
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({:?}, redacted)", self.kind())
+    }
+}
+
+/// A certificate with its private key, and the chain that lets others trust it.
+#[derive(Debug)]
+pub struct Identity {
+    certificate: Certificate,
+    chain: Vec<Certificate>,
+    key: PrivateKey,
+}
+
+impl Identity {
+    /// Pairs a certificate with its key. `chain` holds the intermediates (the anchor may be left
+    /// out); they travel with every signature.
+    ///
+    /// # Errors
+    /// [`MaterialError::KeyMismatch`] if the key is not the certificate's.
+    pub fn new(
+        certificate: Certificate,
+        chain: Vec<Certificate>,
+        key: PrivateKey,
+    ) -> Result<Self, MaterialError> {
+        if key.public_key() != certificate.public_key() {
+            return Err(MaterialError::KeyMismatch);
+        }
+        Ok(Self {
+            certificate,
+            chain,
+            key,
+        })
+    }
+
+    /// The certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// The intermediates that travel with signatures.
+    #[must_use]
+    pub fn chain(&self) -> &[Certificate] {
+        &self.chain
+    }
+
+    pub(crate) fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+}
+
+/// How a message names one of its recipients (RFC 5652 §6.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecipientId<'a> {
+    /// By the certificate's issuer (DER) and serial number (INTEGER content octets).
+    IssuerAndSerial {
+        /// Issuer name in DER.
+        issuer: &'a [u8],
+        /// Serial number.
+        serial: &'a [u8],
+    },
+    /// By the certificate's subject key identifier.
+    SubjectKeyId(&'a [u8]),
+}
+
+impl RecipientId<'_> {
+    /// Whether this names `certificate`.
+    #[must_use]
+    pub fn names(&self, certificate: &Certificate) -> bool {
+        match self {
+            Self::IssuerAndSerial { issuer, serial } => {
+                certificate.serial() == *serial && certificate.issuer_der() == *issuer
+            }
+            Self::SubjectKeyId(id) => certificate.subject_key_id() == Some(id),
+        }
+    }
+}
+
+/// Finds the decryption keys that a site holds, among them all those of expired certificates:
+/// renewing a certificate must not make old mail unreadable.
+pub trait KeyRing {
+    /// The key of the recipient named, if it is held here.
+    fn find(&self, recipient: &RecipientId<'_>) -> Option<Arc<dyn DecryptionKey>>;
+}
+
+/// A private key that decrypts, here or in a device.
+pub trait DecryptionKey: Send + Sync {
+    /// The certificate of the key.
+    fn certificate(&self) -> &Certificate;
+
+    /// RSA decryption of one block; `None` whatever went wrong.
+    fn decrypt_rsa(&self, padding: RsaPadding<'_>, block: &[u8]) -> Option<Zeroizing<Vec<u8>>>;
+
+    /// The shared secret with the point (SEC 1) of an originator; `None` whatever went wrong.
+    fn agree(&self, point: &[u8]) -> Option<Zeroizing<Vec<u8>>>;
+}
+
+/// The padding of an RSA block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RsaPadding<'a> {
+    /// RSAES-PKCS1-v1_5 (RFC 8017 §7.2).
+    Pkcs1,
+    /// RSAES-OAEP with one digest for the label and the mask, and the label (RFC 8017 §7.1).
+    Oaep(OaepDigest, &'a [u8]),
+}
+
+/// The digest of OAEP and its mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OaepDigest {
+    /// SHA-1, the default of RFC 3560. It is not used as a collision-resistant digest here.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+impl DecryptionKey for Identity {
+    fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    fn decrypt_rsa(&self, padding: RsaPadding<'_>, block: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let Secret::Rsa { decrypt, .. } = &self.key.0 else {
+            return None;
+        };
+        let mut buffer = Zeroizing::new(vec![0; decrypt.key_size_bytes()]);
+        let length = match padding {
+            RsaPadding::Pkcs1 => {
+                let key = Pkcs1PrivateDecryptingKey::new(decrypt.clone()).ok()?;
+                key.decrypt(block, &mut buffer).ok()?.len()
+            }
+            RsaPadding::Oaep(digest, label) => {
+                let algorithm = match digest {
+                    OaepDigest::Sha1 => &OAEP_SHA1_MGF1SHA1,
+                    OaepDigest::Sha256 => &OAEP_SHA256_MGF1SHA256,
+                    OaepDigest::Sha384 => &OAEP_SHA384_MGF1SHA384,
+                    OaepDigest::Sha512 => &OAEP_SHA512_MGF1SHA512,
+                };
+                let label = (!label.is_empty()).then_some(label);
+                let key = OaepPrivateDecryptingKey::new(decrypt.clone()).ok()?;
+                key.decrypt(algorithm, block, &mut buffer, label)
+                    .ok()?
+                    .len()
+            }
+        };
+        buffer.truncate(length);
+        Some(buffer)
+    }
+
+    fn agree(&self, point: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let Secret::Ec { agree, .. } = &self.key.0 else {
+            return None;
+        };
+        let peer = agreement::UnparsedPublicKey::new(agree.algorithm(), point);
+        agreement::agree(agree, peer, (), |secret| {
+            Ok(Zeroizing::new(secret.to_vec()))
+        })
+        .ok()
+    }
+}
+
+/// A [`KeyRing`] in memory.
+#[derive(Debug, Clone, Default)]
+pub struct Identities(Vec<Arc<Identity>>);
+
+impl Identities {
+    /// An empty ring.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an identity; add those of expired certificates too.
+    #[must_use]
+    pub fn with(mut self, identity: impl Into<Arc<Identity>>) -> Self {
+        self.0.push(identity.into());
+        self
+    }
+}
+
+impl KeyRing for Identities {
+    fn find(&self, recipient: &RecipientId<'_>) -> Option<Arc<dyn DecryptionKey>> {
+        let found = self
+            .0
+            .iter()
+            .find(|identity| recipient.names(identity.certificate()))?;
+        Some(Arc::<Identity>::clone(found))
+    }
+}
+
+/// The algorithm and, for EC, the curve of a PKCS#8 key.
+fn key_algorithm(
+    der: &[u8],
+) -> Result<
+    (
+        const_oid::ObjectIdentifier,
+        Option<const_oid::ObjectIdentifier>,
+    ),
+    BerError,
+> {
+    let mut inner = Element::only(der, 8)?.children()?;
+    inner.small_integer()?;
+    let algorithm = Algorithm::read(inner.expect(SEQUENCE)?)?;
+    let curve = algorithm
+        .parameters
+        .and_then(|p| Reader::new(p.raw, 1).oid().ok());
+    Ok((algorithm.oid, curve))
+}

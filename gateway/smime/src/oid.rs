@@ -1,0 +1,69 @@
+//! Object identifiers of the algorithms, content types and attributes that S/MIME 4.0 names.
+
+use const_oid::ObjectIdentifier as Oid;
+
+/// RFC 5652 §4.
+pub(crate) const DATA: Oid = Oid::new_unwrap("1.2.840.113549.1.7.1");
+/// RFC 5652 §5.
+pub(crate) const SIGNED_DATA: Oid = Oid::new_unwrap("1.2.840.113549.1.7.2");
+/// RFC 5652 §6.
+pub(crate) const ENVELOPED_DATA: Oid = Oid::new_unwrap("1.2.840.113549.1.7.3");
+/// RFC 5083 §2.1.
+pub(crate) const AUTH_ENVELOPED_DATA: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.1.23");
+
+/// RFC 5652 §11.1.
+pub(crate) const CONTENT_TYPE: Oid = Oid::new_unwrap("1.2.840.113549.1.9.3");
+/// RFC 5652 §11.2.
+pub(crate) const MESSAGE_DIGEST: Oid = Oid::new_unwrap("1.2.840.113549.1.9.4");
+/// RFC 5652 §11.3.
+pub(crate) const SIGNING_TIME: Oid = Oid::new_unwrap("1.2.840.113549.1.9.5");
+/// RFC 6211.
+pub(crate) const ALGORITHM_PROTECTION: Oid = Oid::new_unwrap("1.2.840.113549.1.9.52");
+
+/// RFC 3560, RFC 5754.
+pub(crate) const SHA1: Oid = Oid::new_unwrap("1.3.14.3.2.26");
+pub(crate) const SHA256: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.1");
+pub(crate) const SHA384: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.2");
+pub(crate) const SHA512: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.3");
+
+/// RFC 8017 appendix C.
+pub(crate) const RSA_ENCRYPTION: Oid = Oid::new_unwrap("1.2.840.113549.1.1.1");
+pub(crate) const RSA_OAEP: Oid = Oid::new_unwrap("1.2.840.113549.1.1.7");
+pub(crate) const MGF1: Oid = Oid::new_unwrap("1.2.840.113549.1.1.8");
+pub(crate) const P_SPECIFIED: Oid = Oid::new_unwrap("1.2.840.113549.1.1.9");
+pub(crate) const RSA_PSS: Oid = Oid::new_unwrap("1.2.840.113549.1.1.10");
+pub(crate) const SHA256_WITH_RSA: Oid = Oid::new_unwrap("1.2.840.113549.1.1.11");
+pub(crate) const SHA384_WITH_RSA: Oid = Oid::new_unwrap("1.2.840.113549.1.1.12");
+pub(crate) const SHA512_WITH_RSA: Oid = Oid::new_unwrap("1.2.840.113549.1.1.13");
+
+/// RFC 5480, RFC 5758.
+pub(crate) const EC_PUBLIC_KEY: Oid = Oid::new_unwrap("1.2.840.10045.2.1");
+pub(crate) const P256: Oid = Oid::new_unwrap("1.2.840.10045.3.1.7");
+pub(crate) const P384: Oid = Oid::new_unwrap("1.3.132.0.34");
+pub(crate) const P521: Oid = Oid::new_unwrap("1.3.132.0.35");
+pub(crate) const ECDSA_SHA256: Oid = Oid::new_unwrap("1.2.840.10045.4.3.2");
+pub(crate) const ECDSA_SHA384: Oid = Oid::new_unwrap("1.2.840.10045.4.3.3");
+pub(crate) const ECDSA_SHA512: Oid = Oid::new_unwrap("1.2.840.10045.4.3.4");
+/// RFC 8410.
+pub(crate) const ED25519: Oid = Oid::new_unwrap("1.3.101.112");
+
+/// RFC 5753 §7.1.4, standard (not cofactor) Diffie-Hellman.
+pub(crate) const STD_DH_SHA1: Oid = Oid::new_unwrap("1.3.133.16.840.63.0.2");
+pub(crate) const STD_DH_SHA256: Oid = Oid::new_unwrap("1.3.132.1.11.1");
+pub(crate) const STD_DH_SHA384: Oid = Oid::new_unwrap("1.3.132.1.11.2");
+pub(crate) const STD_DH_SHA512: Oid = Oid::new_unwrap("1.3.132.1.11.3");
+
+/// RFC 3565 §2.3.2.
+pub(crate) const AES128_WRAP: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.5");
+pub(crate) const AES256_WRAP: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.45");
+/// RFC 3565 §2.3.1.
+pub(crate) const AES128_CBC: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.2");
+pub(crate) const AES192_CBC: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.22");
+pub(crate) const AES256_CBC: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.42");
+/// RFC 5084 §3.2.
+pub(crate) const AES128_GCM: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.6");
+pub(crate) const AES256_GCM: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.46");
+
+/// RFC 5280 §4.2.1.12.
+pub(crate) const EMAIL_PROTECTION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.4");
+pub(crate) const ANY_EXTENDED_KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.37.0");

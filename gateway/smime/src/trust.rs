@@ -1,0 +1,105 @@
+//! What a site trusts: anchors, intermediates it knows, and revocation lists with their age.
+
+use time::OffsetDateTime;
+
+use crate::certificate::Certificate;
+use crate::crl::Crl;
+use crate::limits::Limits;
+use crate::path::{self, CheckedPath, PathFault, Purpose};
+
+/// Anchors, a pool of intermediates, and revocation lists.
+///
+/// Nothing is ever fetched: an address inside a certificate that is not validated yet is an
+/// address chosen by an attacker. Whoever owns the store refreshes it.
+#[derive(Debug, Clone, Default)]
+pub struct TrustStore {
+    anchors: Vec<Certificate>,
+    intermediates: Vec<Certificate>,
+    crls: Vec<Crl>,
+}
+
+impl TrustStore {
+    /// A store that trusts nobody.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts `anchor` to issue, directly or through intermediates.
+    #[must_use]
+    pub fn with_anchor(mut self, anchor: Certificate) -> Self {
+        self.anchors.push(anchor);
+        self
+    }
+
+    /// Knows `certificate` as a possible link or signer; it is not trusted by itself.
+    #[must_use]
+    pub fn with_intermediate(mut self, certificate: Certificate) -> Self {
+        self.intermediates.push(certificate);
+        self
+    }
+
+    /// Knows a revocation list. Of several from one issuer, the most recent one counts.
+    #[must_use]
+    pub fn with_crl(mut self, crl: Crl) -> Self {
+        self.crls.push(crl);
+        self
+    }
+
+    /// Checks that `certificate` can be sent encrypted mail at `now`: a path to an anchor, the
+    /// usages, and the revocation state. `chain` helps to find the path.
+    ///
+    /// # Errors
+    /// [`PathFault`] says why not.
+    pub fn check_recipient(
+        &self,
+        certificate: &Certificate,
+        chain: &[Certificate],
+        now: OffsetDateTime,
+    ) -> Result<CheckedPath, PathFault> {
+        path::validate(
+            certificate,
+            Purpose::Receive,
+            chain,
+            &self.at(now, &Limits::default()),
+        )
+    }
+
+    /// Checks that `certificate` may sign mail at `now`, as [`TrustStore::check_recipient`] does.
+    ///
+    /// # Errors
+    /// [`PathFault`] says why not.
+    pub fn check_signer(
+        &self,
+        certificate: &Certificate,
+        chain: &[Certificate],
+        now: OffsetDateTime,
+    ) -> Result<CheckedPath, PathFault> {
+        path::validate(
+            certificate,
+            Purpose::Sign,
+            chain,
+            &self.at(now, &Limits::default()),
+        )
+    }
+
+    pub(crate) fn at<'a>(&'a self, now: OffsetDateTime, limits: &'a Limits) -> path::Context<'a> {
+        path::Context {
+            trust: self,
+            now,
+            limits,
+        }
+    }
+
+    pub(crate) fn anchors(&self) -> &[Certificate] {
+        &self.anchors
+    }
+
+    pub(crate) fn intermediates(&self) -> &[Certificate] {
+        &self.intermediates
+    }
+
+    pub(crate) fn crls(&self) -> &[Crl] {
+        &self.crls
+    }
+}
