@@ -155,8 +155,10 @@ fn decoded<T: DeserializeOwned>(body: &[u8]) -> Result<T, LookupError> {
     serde_json::from_slice(body).map_err(|error| LookupError::Protocol(error.to_string()))
 }
 
-/// What a status other than 200 means for the caller.
+/// What a status other than 200 means for the caller. Only a problem with the question itself is
+/// final: a missing page, for example, means that something else than a directory listens there.
 fn refusal(status: StatusCode, problem: Option<Problem>) -> LookupError {
+    let status_code = status.as_u16();
     let later = status.is_server_error()
         || matches!(
             status,
@@ -164,13 +166,18 @@ fn refusal(status: StatusCode, problem: Option<Problem>) -> LookupError {
         );
     match problem {
         _ if later => LookupError::Unavailable {
-            status: status.as_u16(),
+            status: status_code,
         },
-        Some(problem) => LookupError::Refused {
-            status: status.as_u16(),
-            detail: problem.detail,
+        Some(Problem {
+            kind: ProblemKind::BadRequest | ProblemKind::TooLarge,
+            detail,
+            ..
+        }) => LookupError::Refused {
+            status: status_code,
+            detail,
         },
-        None => LookupError::Protocol(format!("HTTP {status} without a problem document")),
+        Some(problem) => LookupError::Protocol(problem.title),
+        None => LookupError::Protocol(format!("HTTP {status_code} without a problem document")),
     }
 }
 

@@ -1,0 +1,25 @@
+//! The `[directory]` section of the settings file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The `[directory]` section. Paths are relative to the folder that the process runs in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port of HTTPS, for example `0.0.0.0:8443`; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// PEM file of the server's certificate, followed by its issuing authorities.
+    pub tls_certificate: PathBuf,
+    /// PEM file of the server's private key.
+    pub tls_key: PathBuf,
+    /// The SQLite database, made if absent. Its folder must exist.
+    pub database: PathBuf,
+    /// The file of entries (TOML, or JSON when its name ends in `.json`), imported at each start.
+    /// When it cannot be imported, the entries of the last good import keep serving. Without this
+    /// key, they always do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<PathBuf>,
+}
