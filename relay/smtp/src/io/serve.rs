@@ -73,7 +73,7 @@ pub enum Ended<S> {
 /// [`SmtpError::Timeout`] when the client was silent too long (it was told 421),
 /// [`SmtpError::Io`] when the transport failed. Nothing that was answered 250 is affected.
 pub async fn serve<S, H>(
-    mut stream: S,
+    stream: S,
     settings: Settings,
     session: &mut H,
     timeouts: &Timeouts,
@@ -83,68 +83,116 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     H: Session,
 {
-    let mut server = Server::new(settings);
+    let mut serving = Serving {
+        stream,
+        server: Server::new(settings),
+        timeouts,
+        buffer: Zeroizing::new(vec![0; READ]),
+        deadline: None,
+        silent: None,
+    };
     let mut stop = pin!(stop);
     let mut stopping = false;
-    let mut deadline = None;
-    let mut timed_out = None;
-    // Boxed: it would be the largest part of an idle connection's future.
-    let mut buffer = Zeroizing::new(vec![0; READ]);
     loop {
-        match server.step() {
-            Step::Output(bytes) => write(&mut stream, &bytes, timeouts).await?,
-            Step::Event(event) => server.answer(decide(session, event).await),
-            Step::NeedAnswer => server.answer(Answer::Refuse(undecided())),
+        match serving.server.step() {
+            Step::Output(bytes) => serving.write(&bytes).await?,
+            Step::Event(event) => {
+                let answer = decide(session, event).await;
+                serving.server.answer(answer);
+            }
+            Step::NeedAnswer => serving.server.answer(Answer::Refuse(undecided())),
+            Step::NeedInput if stopping && !serving.server.is_receiving_content() => {
+                serving.server.shut_down();
+            }
             Step::NeedInput => {
-                let receiving = server.is_receiving_content();
-                if stopping && !receiving {
-                    server.shut_down();
-                    continue;
-                }
-                let now = Instant::now();
-                let (wait, until) = if receiving {
-                    let whole = *deadline.get_or_insert(now + timeouts.message);
-                    (Wait::Content, whole.min(now + timeouts.content))
-                } else {
-                    deadline = None;
-                    (Wait::Command, now + timeouts.command)
-                };
-                let read = tokio::select! {
+                let heard = tokio::select! {
                     biased;
                     () = &mut stop, if !stopping => {
                         stopping = true;
                         continue;
                     }
-                    read = timeout_at(until, stream.read(&mut buffer)) => read,
+                    heard = serving.listen() => heard?,
                 };
-                match read {
-                    Err(_) => {
-                        timed_out = Some(wait);
-                        server.time_out();
-                    }
-                    Ok(Ok(0)) => return Ok(Ended::Closed),
-                    Ok(Ok(count)) => {
-                        server.input(&buffer[..count]);
-                        if !receiving {
-                            buffer[..count].zeroize();
-                        }
-                    }
-                    // TLS without close_notify: the peer is gone all the same.
-                    Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
-                        return Ok(Ended::Closed);
-                    }
-                    Ok(Err(error)) => return Err(error.into()),
+                if heard == Heard::Leave {
+                    return Ok(Ended::Closed);
                 }
             }
-            Step::StartTls => return Ok(Ended::StartTls(stream)),
-            Step::Close => {
-                // The last words are written; whether the peer hears the end is its affair.
-                let _ = timeout(timeouts.content, stream.shutdown()).await;
-                return match timed_out {
-                    Some(wait) => Err(SmtpError::Timeout(wait)),
-                    None => Ok(Ended::Closed),
-                };
+            Step::StartTls => return Ok(Ended::StartTls(serving.stream)),
+            Step::Close => return serving.close().await,
+        }
+    }
+}
+
+/// One session under way.
+struct Serving<'a, S> {
+    stream: S,
+    server: Server,
+    timeouts: &'a Timeouts,
+    /// Wiped after each read of commands: one may have been a password.
+    buffer: Zeroizing<Vec<u8>>,
+    /// When the content under way must be complete.
+    deadline: Option<Instant>,
+    /// What the client was silent about.
+    silent: Option<Wait>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Heard {
+    /// The state machine has something new to look at.
+    Something,
+    /// The client has closed the connection.
+    Leave,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serving<'_, S> {
+    /// Reads once. Safe to drop: nothing is lost that was not read.
+    async fn listen(&mut self) -> Result<Heard, SmtpError> {
+        let now = Instant::now();
+        let receiving = self.server.is_receiving_content();
+        let (wait, until) = if receiving {
+            let whole = *self.deadline.get_or_insert(now + self.timeouts.message);
+            (Wait::Content, whole.min(now + self.timeouts.content))
+        } else {
+            self.deadline = None;
+            (Wait::Command, now + self.timeouts.command)
+        };
+        match timeout_at(until, self.stream.read(&mut self.buffer)).await {
+            Err(_) => {
+                self.silent = Some(wait);
+                self.server.time_out();
+                Ok(Heard::Something)
             }
+            Ok(Ok(0)) => Ok(Heard::Leave),
+            Ok(Ok(count)) => {
+                self.server.input(&self.buffer[..count]);
+                if !receiving {
+                    self.buffer[..count].zeroize();
+                }
+                Ok(Heard::Something)
+            }
+            // TLS without close_notify: the peer is gone all the same.
+            Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => Ok(Heard::Leave),
+            Ok(Err(error)) => Err(error.into()),
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), SmtpError> {
+        let writing = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        match timeout(self.timeouts.content, writing).await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(SmtpError::Timeout(Wait::Content)),
+        }
+    }
+
+    async fn close(mut self) -> Result<Ended<S>, SmtpError> {
+        // The last words are written; whether the peer hears the end is its affair.
+        let _ = timeout(self.timeouts.content, self.stream.shutdown()).await;
+        match self.silent {
+            Some(wait) => Err(SmtpError::Timeout(wait)),
+            None => Ok(Ended::Closed),
         }
     }
 }
@@ -167,18 +215,4 @@ fn undecided() -> Refusal {
         EnhancedStatus::TRY_LATER,
         "No decision, try again later",
     )
-}
-
-async fn write<S>(stream: &mut S, bytes: &[u8], timeouts: &Timeouts) -> Result<(), SmtpError>
-where
-    S: AsyncWrite + Unpin,
-{
-    let writing = async {
-        stream.write_all(bytes).await?;
-        stream.flush().await
-    };
-    match timeout(timeouts.content, writing).await {
-        Ok(written) => Ok(written?),
-        Err(_) => Err(SmtpError::Timeout(Wait::Content)),
-    }
 }
