@@ -1,0 +1,5 @@
+//! Reports of medication errors and of failures of coordination: an append-only log.
+
+mod register;
+
+pub use register::{Register, SCHEMA};
