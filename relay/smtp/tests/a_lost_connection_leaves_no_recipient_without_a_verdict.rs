@@ -123,6 +123,37 @@ async fn an_acceptance_heard_before_the_close_counts() {
     assert_eq!(code(&outcome.verdicts[1]), 250);
 }
 
+/// The content is far larger than the pipe: the peer has not read its end when it answers.
+#[tokio::test]
+async fn an_answer_in_mid_content_is_heard_only_if_it_is_no() {
+    for (answer, verdict) in [("552 5.3.4 too much", 552), ("250 2.0.0 thanks", 451)] {
+        let (ours, theirs) = duplex(1024);
+        let peer = tokio::spawn(async move {
+            let mut peer = Dialogue::on(theirs);
+            peer.say("220 peer.test").await;
+            peer.line().await;
+            peer.say(EHLO).await;
+            for _ in ["MAIL", "RCPT", "DATA"] {
+                peer.line().await;
+            }
+            peer.say("250 ok\r\n250 ok\r\n354 go").await;
+            peer.line().await;
+            peer.say(answer).await;
+        });
+        let mut connection = Connection::open(ours, domain("relay.ch.test"), Timeouts::default())
+            .await
+            .unwrap();
+        let content = b"a line of the message\r\n".repeat(50_000);
+        let outcome = connection
+            .send(&envelope(&["idel"]), &content)
+            .await
+            .unwrap();
+        assert_eq!(code(&outcome.verdicts[0]), verdict);
+        assert!(!outcome.in_doubt && !connection.is_reusable());
+        peer.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_peer_that_breaks_the_protocol_is_left() {
     for answers in [

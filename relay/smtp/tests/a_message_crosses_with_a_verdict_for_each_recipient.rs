@@ -86,7 +86,10 @@ async fn a_hundred_recipients_and_a_large_message_cross_a_narrow_pipe() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let message = b"\r\n.".repeat(100_000);
     let message = [message.as_slice(), b"\r\n"].concat();
-    let outcome = connection.send(&envelope(&names), &message).await.unwrap();
+    let (envelope, sent) = (envelope(&names), message.clone());
+    // On a task of its own, as a relay with many connections does.
+    let sending = tokio::spawn(async move { connection.send(&envelope, &sent).await });
+    let outcome = sending.await.unwrap().unwrap();
     assert_eq!(outcome.verdicts, vec![Verdict::Accepted; 100]);
     let taken = taken.lock().unwrap();
     assert_eq!(taken[0].0.recipients.len(), 100);

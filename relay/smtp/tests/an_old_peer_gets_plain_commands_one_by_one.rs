@@ -1,4 +1,5 @@
 //! A peer without extensions: no parameters, no pipelining, and its limits are respected.
+#![allow(clippy::unwrap_used, reason = "a failure here fails the scenario")]
 
 mod support;
 
