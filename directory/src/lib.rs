@@ -6,7 +6,7 @@
 //! - `entry.rs`: what is kept: [`Catalogue`], [`Listing`], [`Facts`].
 //! - [`import`]: a file of entries, checked as a whole and put in place of the earlier ones.
 //! - `resolve.rs`: the rules by which a query is answered, with their reasons.
-//! - `store.rs`: the tables.
+//! - `store/`: the tables.
 //! - `web/`: HTTPS: the API for gateways and relays, and the bottin as a page for people.
 //! - `settings.rs`: [`Settings`]; [`serve`] starts the role.
 //!
