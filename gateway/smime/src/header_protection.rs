@@ -150,20 +150,23 @@ pub(crate) struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    /// Compares a payload with the message that carried it.
+    /// Compares a payload with the message that carried it. `layered` says whether an envelope
+    /// or a signature that holds was around it: without one, its marks are anybody's.
     pub(crate) fn read(
         outer: &Entity<'a>,
         payload: Entity<'a>,
+        layered: bool,
         limits: &Limits,
     ) -> Result<Self, Refusal> {
         let outer_from = outer.single("From")?.copied();
         let content_type = payload.content_type()?;
         let protection = match content_type.as_ref().and_then(|t| t.parameter("hp")) {
-            Some("cipher") => HeaderProtection::Cipher,
-            Some("clear") => HeaderProtection::Clear,
+            Some("cipher") if layered => HeaderProtection::Cipher,
+            Some("clear") if layered => HeaderProtection::Clear,
             _ => HeaderProtection::Absent,
         };
-        if protection == HeaderProtection::Absent
+        if layered
+            && protection == HeaderProtection::Absent
             && let Some(wrapped) = unwrap_message(outer_from, content_type, &payload, limits)
         {
             let mut read = Self {

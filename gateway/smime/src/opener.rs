@@ -125,7 +125,7 @@ impl<'a> Opener<'a> {
         let mut unwrapped = Unwrapped::default();
         loop {
             let current = unwrapped.payload.as_deref().unwrap_or(message);
-            let peeled = match self.peel(current) {
+            let peeled = match self.peel(current, unwrapped.payload.is_some()) {
                 Ok(Some(_)) if unwrapped.layers.len() >= self.policy.limits.layers => {
                     let limit = self.policy.limits.layers;
                     Err(Refusal::TooLarge {
@@ -154,12 +154,17 @@ impl<'a> Opener<'a> {
         }
     }
 
-    /// Removes the outermost layer of an entity, if it has one.
-    fn peel(&self, octets: &[u8]) -> Result<Option<Peeled>, Refusal> {
+    /// Removes the outermost layer of an entity, if it has one. `inside` another layer, the
+    /// entity that carries header protection is the payload, even if it is itself signed: that
+    /// signature is its author's own, and stays with it (RFC 9788 §4.1).
+    fn peel(&self, octets: &[u8], inside: bool) -> Result<Option<Peeled>, Refusal> {
         let entity = Entity::read(octets, &self.policy.limits)?;
         let Some(content_type) = entity.content_type()? else {
             return Ok(None);
         };
+        if inside && content_type.parameter("hp").is_some() {
+            return Ok(None);
+        }
         if content_type.is_pkcs7_mime() {
             return self.peel_object(&entity).map(Some);
         }
@@ -257,7 +262,13 @@ impl<'a> Opener<'a> {
             Some(payload) => Entity::read(payload, limits)?,
             None => outer.clone(),
         };
-        let received = Received::read(outer, payload, limits)?;
+        let layered = unwrapped.layers.iter().any(|layer| {
+            matches!(
+                layer,
+                Layer::Encrypted { .. } | Layer::Signed { fault: None, .. }
+            )
+        });
+        let received = Received::read(outer, payload, layered, limits)?;
         let from = received.from();
         let signature = self.verdict(unwrapped.signatures, from.as_deref(), now);
         let differs = received

@@ -112,20 +112,21 @@ impl<'a> Entity<'a> {
     }
 }
 
-/// Appends `name: value` with CRLF line endings, whatever those of the value are.
+/// Appends `name: value` with CRLF line endings, whatever those of the value are. A lone CR and
+/// NUL become spaces: some readers take them for the end of a line, and so for a new field.
 pub(crate) fn field_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.push(b':');
-    if !value.starts_with(b" ") && !value.starts_with(b"\t") && !value.starts_with(b"\r\n") {
+    if !value.first().is_some_and(u8::is_ascii_whitespace) {
         out.push(b' ');
     }
-    let mut previous = 0;
-    for &octet in value {
-        if octet == b'\n' && previous != b'\r' {
-            out.push(b'\r');
+    for (i, &octet) in value.iter().enumerate() {
+        match octet {
+            b'\n' => out.extend_from_slice(b"\r\n"),
+            b'\r' if value.get(i + 1) == Some(&b'\n') => {}
+            b'\r' | 0 => out.push(b' '),
+            _ => out.push(octet),
         }
-        out.push(octet);
-        previous = octet;
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -217,6 +218,13 @@ mod tests {
     }
 
     #[test]
+    fn a_lone_carriage_return_starts_no_field() {
+        let mut out = Vec::new();
+        field_line(&mut out, "To", b" a\rBcc: b\n c\r\n d\0");
+        assert_eq!(out, b"To: a Bcc: b\r\n c\r\n d \r\n");
+    }
+
+    #[test]
     fn a_giant_header_is_refused() {
         let mut octets = b"X: ".to_vec();
         octets.resize(300 * 1024, b'a');
@@ -231,6 +239,8 @@ mod tests {
         let two = addresses(b" a@x.test, b@x.test");
         assert_eq!(two.map(|l| l.len()), Some(2));
         assert_eq!(addresses(b" nobody"), None);
+        let display = addresses(b" faux@autre.test <anne@cabinet.test>");
+        assert_eq!(display, Some(vec!["anne@cabinet.test".to_owned()]));
     }
 
     proptest! {
