@@ -82,6 +82,11 @@ impl Decoder {
         self.state == State::Ended
     }
 
+    /// Whether a frame has begun and is not whole yet: the sender owes its end.
+    pub fn is_inside(&self) -> bool {
+        self.state != State::Between
+    }
+
     /// The connection ended or paused: the frame that lacked only its final `0x0D`, if any.
     ///
     /// # Errors

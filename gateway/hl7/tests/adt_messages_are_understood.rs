@@ -112,6 +112,12 @@ fn a_discharge_says_when_and_where_to() {
 }
 
 #[test]
+fn the_structure_of_origin_is_read_from_zfv() {
+    let event = read(&format!("{A01}ZFV|009400777^20261116\n")).unwrap();
+    assert_eq!(event.origin.unwrap().as_str(), "009400777");
+}
+
+#[test]
 fn a_planned_discharge_carries_its_date_and_an_identity_not_validated_gives_no_ins() {
     let event = read(A16).unwrap();
     assert_eq!(event.planned_at.unwrap().local, datetime!(2026-11-21 19:30));

@@ -65,6 +65,8 @@ pub struct AdtEvent {
     pub movement: Option<Movement>,
     /// ZFM.
     pub modes: Modes,
+    /// ZFV-1.1: FINESS of the structure that the person came from.
+    pub origin: Option<Finess>,
     /// ROL-3 = ODRP.
     pub family_doctor: Option<FamilyDoctor>,
     /// MSH-18 is empty: 8859/15 was assumed.
@@ -139,6 +141,9 @@ impl AdtEvent {
             stay,
             movement,
             modes: Modes::read(message),
+            origin: message
+                .segment("ZFV")
+                .and_then(|zfv| Finess::parse(&zfv.field(1).component(1).subcomponent(1).text())),
             family_doctor: FamilyDoctor::read(message),
             charset_undeclared: message.declared_charset() == Declared::Nothing,
         })

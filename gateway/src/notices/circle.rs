@@ -1,0 +1,128 @@
+//! The people and services around a patient, as the member's own store knows them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How the directory is asked for somebody: RPPS of a professional, FINESS of a structure, or an
+/// address.
+pub use liaison_directory_client::By as Target;
+use serde::{Deserialize, Serialize};
+
+use super::episode::Person;
+
+/// What somebody is to the patient; decides which notices and which text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Médecin traitant.
+    FamilyDoctor,
+    /// EHPAD where the person lives or goes.
+    NursingHome,
+    /// IDEL or SSIAD.
+    HomeNurse,
+    /// Pharmacie d'officine.
+    Pharmacy,
+    /// DAC.
+    Coordination,
+}
+
+impl Role {
+    /// The role in English, for operators.
+    pub fn label(self) -> &'static str {
+        match self {
+            Role::FamilyDoctor => "family doctor",
+            Role::NursingHome => "nursing home",
+            Role::HomeNurse => "home nurse",
+            Role::Pharmacy => "pharmacy",
+            Role::Coordination => "coordination",
+        }
+    }
+}
+
+impl Role {
+    /// In French, as the hospital's follow-up shows it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Role::FamilyDoctor => "médecin traitant",
+            Role::NursingHome => "EHPAD",
+            Role::HomeNurse => "soins infirmiers à domicile",
+            Role::Pharmacy => "pharmacie",
+            Role::Coordination => "DAC",
+        }
+    }
+}
+
+/// Somebody of the circle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CareMember {
+    /// What they are to the patient.
+    pub role: Role,
+    /// Where they are found.
+    pub target: Target,
+    /// A name to show, for a structure: « EHPAD LES TILLEULS, Créteil ».
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Care at home is prescribed: a discharge then concerns them at once.
+    #[serde(default)]
+    pub care_prescribed: bool,
+}
+
+/// Which patient. Never by name: two people may share one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PatientKey {
+    /// Qualified national identifier.
+    Ins(String),
+    /// A facility (MSH-4) and its own number (IPP).
+    Local {
+        /// MSH-4.1.
+        facility: String,
+        /// PID-3 of type PI.
+        ipp: String,
+    },
+}
+
+impl fmt::Debug for PatientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PatientKey(..)")
+    }
+}
+
+/// Care circles, by patient.
+#[derive(Debug, Clone, Default)]
+pub struct CareCircle {
+    members: BTreeMap<PatientKey, Vec<CareMember>>,
+}
+
+impl CareCircle {
+    /// Adds somebody to a patient's circle.
+    pub fn insert(&mut self, patient: PatientKey, member: CareMember) {
+        let members = self.members.entry(patient).or_default();
+        if !members.contains(&member) {
+            members.push(member);
+        }
+    }
+
+    /// Who is around that person of that facility: found by the qualified INS and by the
+    /// facility's own number, each member once.
+    pub fn around(&self, facility: &str, person: &Person) -> Vec<&CareMember> {
+        let local = PatientKey::Local {
+            facility: facility.to_owned(),
+            ipp: person.ipp.clone(),
+        };
+        let keys = person
+            .ins
+            .clone()
+            .map(PatientKey::Ins)
+            .into_iter()
+            .chain([local]);
+        let mut found: Vec<&CareMember> = Vec::new();
+        for member in keys.filter_map(|key| self.members.get(&key)).flatten() {
+            let known =
+                |other: &&CareMember| other.role == member.role && other.target == member.target;
+            if !found.iter().any(known) {
+                found.push(member);
+            }
+        }
+        found
+    }
+}

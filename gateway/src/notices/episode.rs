@@ -1,0 +1,467 @@
+//! What is known of one stay, and who was told what.
+//!
+//! An episode is one visit (PV1-19) at one facility (MSH-4). Its movements are known by their
+//! ZBE-1, so that a repeat, a correction or a cancellation finds what it is about.
+//!
+//! ```text
+//!              INSERT                      CANCEL
+//!  movement ───────────▶ Live ───────────────────────▶ Cancelled
+//!     └───────────────── CANCEL first ────────────────────▲
+//!
+//!                 hand-over              cancellation, or a new version
+//!  notice  Waiting ───────▶ HandedOver ──────────────────────────────▶ Cancelled | Replaced
+//!            └──────── withdrawn: nobody saw it ──────────────▲
+//! ```
+
+use std::fmt;
+
+use liaison_directory_client::{Finess, Rpps};
+use liaison_hl7::adt::{Action, AdtEvent, MovementId, Trigger};
+use serde::{Deserialize, Serialize};
+
+use super::circle::Target;
+use super::french::{self, Moment};
+use super::kind::{Kind, Slot};
+use super::number::NoticeNumber;
+use super::plan::Planned;
+use super::recipients::Recipient;
+use super::statement::Statement;
+
+/// Which stay.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EpisodeKey {
+    /// MSH-4.1.
+    pub facility: String,
+    /// PV1-19.1.
+    pub visit: String,
+}
+
+impl EpisodeKey {
+    /// The stay that an event is about; `None` for an event about a person alone.
+    pub fn of(event: &AdtEvent) -> Option<EpisodeKey> {
+        let visit = event.visit.clone()?;
+        Some(EpisodeKey {
+            facility: event.facility.clone(),
+            visit,
+        })
+    }
+}
+
+/// A stay. Serialises to JSON; it holds patient data and is kept sealed.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Episode {
+    /// Which stay.
+    pub key: EpisodeKey,
+    /// The person, as last named.
+    pub person: Person,
+    /// Kept from the admission: discharges do not name the family doctor.
+    pub family_doctor: Option<Rpps>,
+    /// PV1-2 as last said.
+    pub class: Option<char>,
+    /// Nursing home that the hospital named: where the person came from, or goes.
+    pub nursing_home: Option<Finess>,
+    /// ZFM-3 said that the person came from a nursing home.
+    pub from_nursing_home: bool,
+    /// PV2-9 or A16 as last said.
+    pub expected_discharge: Option<Moment>,
+    /// A protection flag was seen: nothing leaves without a human's release.
+    pub is_protected: bool,
+    /// Notices went out, and then the stay named another patient number. Nothing leaves until
+    /// somebody called [`Episode::accept_patient`].
+    pub has_identity_conflict: bool,
+    /// Every movement heard of.
+    pub movements: Vec<MovementRecord>,
+    /// Every notice given.
+    pub issued: Vec<Issued>,
+}
+
+/// The person, as far as a notice names him or her.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// PID-3 of type PI.
+    pub ipp: String,
+    /// The INS, only while the identity is validated.
+    pub ins: Option<String>,
+    /// Family name at birth.
+    pub birth_family: Option<String>,
+    /// Family name used.
+    pub used_family: Option<String>,
+    /// First given name.
+    pub given: Option<String>,
+    /// `M.`, `Mme`.
+    pub title: Option<String>,
+    /// As shown: « 12/05/1938 ».
+    pub birth_date: Option<String>,
+    /// PID-8.
+    pub sex: Option<char>,
+}
+
+/// A movement heard of.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovementRecord {
+    /// ZBE-1; one made up from the event and its time where a feed has no ZBE.
+    pub keys: Vec<MovementKey>,
+    /// The event that it is: `A03`. Empty while only its cancellation is known.
+    pub trigger: String,
+    /// Whether it was cancelled, perhaps before it was heard of.
+    pub is_cancelled: bool,
+}
+
+/// One ZBE-1.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovementKey {
+    /// EI.1.
+    pub id: String,
+    /// EI.2; empty where the feed does not say.
+    pub authority: String,
+}
+
+/// A notice given.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Issued {
+    /// Its number.
+    pub number: NoticeNumber,
+    /// Its version, from 1.
+    pub version: u32,
+    /// What it stated.
+    pub statement: Statement,
+    /// The movement that it came from.
+    pub movement: Vec<MovementKey>,
+    /// Exactly who was told.
+    pub recipients: Vec<Recipient>,
+    /// Whether it left.
+    pub delivery: Delivery,
+    /// Whether it still holds.
+    pub standing: Standing,
+}
+
+/// Whether a notice left the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Numbered, and can still be withdrawn without anybody knowing.
+    Waiting,
+    /// Given to the relay: only a cancellation can take it back.
+    HandedOver,
+}
+
+/// Whether a notice still holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It does.
+    Live,
+    /// It was cancelled or withdrawn.
+    Cancelled,
+    /// A later version holds.
+    Replaced,
+}
+
+impl Episode {
+    /// A stay of which nothing was told yet, begun by its first event; `None` for an event
+    /// without visit. The event itself is not absorbed.
+    pub fn begin(event: &AdtEvent) -> Option<Episode> {
+        Some(Episode {
+            key: EpisodeKey::of(event)?,
+            person: Person::of(event),
+            family_doctor: None,
+            class: None,
+            nursing_home: None,
+            from_nursing_home: false,
+            expected_discharge: None,
+            is_protected: false,
+            has_identity_conflict: false,
+            movements: Vec::new(),
+            issued: Vec::new(),
+        })
+    }
+
+    /// Takes in what an event says. Call it once for each event, after
+    /// [`decide`](super::decide::decide), whatever was decided; absorbing twice changes nothing.
+    pub fn absorb(&mut self, event: &AdtEvent) {
+        self.absorb_person(event);
+        self.is_protected |= event.is_confidential();
+        let named = event
+            .family_doctor
+            .as_ref()
+            .and_then(|doctor| doctor.rpps.as_ref());
+        if let Some(rpps) = named.and_then(|rpps| Rpps::parse(rpps.as_str()).ok()) {
+            self.family_doctor = Some(rpps);
+        }
+        self.from_nursing_home |= event.modes.from == Some('7');
+        if event.modes.from == Some('7') {
+            self.note_nursing_home(event.origin.as_ref());
+        }
+        self.absorb_stay(event);
+        self.absorb_movement(event);
+    }
+
+    /// A human checked that the stay is now this patient's (an identity corrected or merged) and
+    /// dealt with the notices given for the other number.
+    pub fn accept_patient(&mut self) {
+        self.has_identity_conflict = false;
+    }
+
+    /// Records a notice that was numbered and stored with the event. `number` is the fresh one,
+    /// which a new version of an earlier notice does not use.
+    pub fn record(&mut self, planned: &Planned, number: NoticeNumber, delivery: Delivery) {
+        let standing = match planned.kind {
+            Kind::Cancellation { of } => {
+                self.settle(of, Standing::Cancelled);
+                // A cancellation states nothing that could be cancelled in turn.
+                Standing::Replaced
+            }
+            _ => Standing::Live,
+        };
+        let (number, version) = planned.identity(number);
+        if version > 1 {
+            self.settle(number, Standing::Replaced);
+        }
+        self.issued.push(Issued {
+            number,
+            version,
+            statement: planned.statement.clone(),
+            movement: planned.movement.clone(),
+            recipients: planned.recipients.clone(),
+            delivery,
+            standing,
+        });
+    }
+
+    /// Records that a notice was given to the relay.
+    pub fn mark_handed_over(&mut self, number: NoticeNumber) {
+        for issued in self
+            .issued
+            .iter_mut()
+            .filter(|issued| issued.number == number)
+        {
+            issued.delivery = Delivery::HandedOver;
+        }
+    }
+
+    /// Records that a waiting notice was withdrawn.
+    pub fn mark_withdrawn(&mut self, number: NoticeNumber) {
+        self.settle(number, Standing::Cancelled);
+    }
+
+    /// The notice of a slot that holds.
+    pub fn live(&self, slot: Slot) -> Option<&Issued> {
+        self.live_notices()
+            .find(|issued| issued.statement.kind.slot() == Some(slot))
+    }
+
+    /// All notices that hold.
+    pub fn live_notices(&self) -> impl Iterator<Item = &Issued> {
+        self.issued
+            .iter()
+            .filter(|issued| issued.standing == Standing::Live)
+    }
+
+    /// What is known of the movement of an event.
+    pub fn movement(&self, keys: &[MovementKey]) -> Option<&MovementRecord> {
+        self.movements
+            .iter()
+            .find(|record| shares_key(&record.keys, keys))
+    }
+
+    /// Whether every admission heard of was cancelled: there is no stay then.
+    pub fn is_admission_cancelled(&self) -> bool {
+        let mut admissions = self
+            .movements
+            .iter()
+            .filter(|record| record.is_admission())
+            .peekable();
+        admissions.peek().is_some() && admissions.all(|record| record.is_cancelled)
+    }
+
+    fn settle(&mut self, number: NoticeNumber, standing: Standing) {
+        let live =
+            |issued: &&mut Issued| issued.number == number && issued.standing == Standing::Live;
+        self.issued
+            .iter_mut()
+            .filter(live)
+            .for_each(|issued| issued.standing = standing);
+    }
+
+    fn note_nursing_home(&mut self, finess: Option<&liaison_hl7::adt::Finess>) {
+        if let Some(finess) = finess.and_then(|finess| Finess::parse(finess.as_str()).ok()) {
+            self.nursing_home = Some(finess);
+        }
+    }
+
+    fn absorb_person(&mut self, event: &AdtEvent) {
+        if event.patient.ipp != self.person.ipp {
+            // Another patient's doctor and nursing home must not hear of this one.
+            self.family_doctor = None;
+            self.nursing_home = None;
+            self.from_nursing_home = false;
+            let was_announced = self.live_notices().next().is_some();
+            self.has_identity_conflict |= was_announced;
+        }
+        self.person = Person::of(event);
+    }
+
+    fn absorb_stay(&mut self, event: &AdtEvent) {
+        let Some(stay) = &event.stay else {
+            return;
+        };
+        self.class = stay.class.or(self.class);
+        if event.modes.to == Some('7') && event.action != Action::Cancel {
+            self.note_nursing_home(stay.destination.as_ref());
+        }
+        if stay.expected_discharge_removed || cancels(event, &[Trigger::A16, Trigger::A25]) {
+            self.expected_discharge = None;
+        } else if event.action != Action::Cancel {
+            let planned = event.planned_at.filter(|_| subject(event) == Trigger::A16);
+            if let Some(expected) = planned.or(stay.expected_discharge) {
+                self.expected_discharge = Some(expected.into());
+            }
+        }
+    }
+
+    fn absorb_movement(&mut self, event: &AdtEvent) {
+        if event.movement.is_none() && event.action == Action::Update {
+            // No movement at all: identity feeds would fill the list.
+            return;
+        }
+        let keys = movement_keys(event);
+        let cancelled = event.action == Action::Cancel;
+        let position = self
+            .movements
+            .iter()
+            .position(|record| shares_key(&record.keys, &keys));
+        match position.and_then(|at| self.movements.get_mut(at)) {
+            // What was cancelled stays so, also when its insertion arrives late.
+            Some(record) => record.is_cancelled |= cancelled,
+            None => self.movements.push(MovementRecord {
+                keys,
+                trigger: if cancelled {
+                    String::new()
+                } else {
+                    subject(event).to_string()
+                },
+                is_cancelled: cancelled,
+            }),
+        }
+    }
+}
+
+impl MovementRecord {
+    /// Whether the stay began with it.
+    pub fn is_admission(&self) -> bool {
+        self.trigger == Trigger::A01.as_str() || self.trigger == Trigger::A06.as_str()
+    }
+}
+
+impl Person {
+    /// The person that an event names.
+    pub fn of(event: &AdtEvent) -> Person {
+        let patient = &event.patient;
+        Person {
+            ipp: patient.ipp.clone(),
+            ins: patient.qualified_ins().map(|ins| ins.value.clone()),
+            birth_family: patient.name.birth_family.clone(),
+            used_family: patient.name.used_family.clone(),
+            given: patient.name.given.clone(),
+            title: patient.name.title.clone(),
+            birth_date: patient.birth_date.map(french::birth),
+            sex: patient.sex,
+        }
+    }
+
+    /// « Mme OCTAVIE ESSAI (usage FICTIVE) ».
+    pub fn words(&self) -> String {
+        let family = self.birth_family.as_ref().or(self.used_family.as_ref());
+        let parts = [self.title.as_ref(), self.given.as_ref(), family];
+        let mut words = parts
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" ");
+        if let (Some(used), Some(_)) = (&self.used_family, &self.birth_family)
+            && self.used_family != self.birth_family
+        {
+            words = format!("{words} (usage {used})");
+        }
+        if words.is_empty() {
+            "Personne sans nom connu".to_owned()
+        } else {
+            words
+        }
+    }
+}
+
+/// The event that a message is about: for a correction, the one that it corrects (ZBE-6).
+pub fn subject(event: &AdtEvent) -> Trigger {
+    let original = event
+        .movement
+        .as_ref()
+        .and_then(|movement| movement.original);
+    match event.action {
+        Action::Insert => event.trigger,
+        Action::Update | Action::Cancel => original.unwrap_or(event.trigger),
+    }
+}
+
+/// The keys of an event's movement; one made up of the event and its time without ZBE.
+pub fn movement_keys(event: &AdtEvent) -> Vec<MovementKey> {
+    match &event.movement {
+        Some(movement) => movement.ids.iter().map(MovementKey::from).collect(),
+        None => {
+            let when = event
+                .effective_at()
+                .map(|stamp| stamp.local.to_string())
+                .unwrap_or_default();
+            vec![MovementKey {
+                id: format!("{} {when}", event.trigger),
+                authority: "-".to_owned(),
+            }]
+        }
+    }
+}
+
+/// Whether two movements are the same one. A feed that names the authority only sometimes is
+/// still understood: within one stay a movement number is given once.
+pub fn shares_key(one: &[MovementKey], other: &[MovementKey]) -> bool {
+    let same = |a: &MovementKey, b: &MovementKey| {
+        a.id == b.id
+            && (a.authority == b.authority || a.authority.is_empty() || b.authority.is_empty())
+    };
+    one.iter().any(|a| other.iter().any(|b| same(a, b)))
+}
+
+/// Whether an event cancels one of those triggers (named as the event or as its cancel).
+pub fn cancels(event: &AdtEvent, triggers: &[Trigger]) -> bool {
+    event.action == Action::Cancel && triggers.contains(&subject(event))
+}
+
+impl From<&MovementId> for MovementKey {
+    fn from(id: &MovementId) -> MovementKey {
+        MovementKey {
+            id: id.id.clone(),
+            authority: id.authority.clone(),
+        }
+    }
+}
+
+impl Issued {
+    /// Whether that target got it.
+    pub fn went_to(&self, target: &Target) -> bool {
+        self.recipients
+            .iter()
+            .any(|recipient| recipient.target == *target)
+    }
+}
+
+macro_rules! redact {
+    ($($name:ident)*) => {
+        $(impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        })*
+    };
+}
+
+redact! { EpisodeKey Episode Person MovementRecord MovementKey Issued }

@@ -1,0 +1,54 @@
+//! From a hospital's event to the notices that it gives: who is told, what, how urgently, and
+//! when it is better to say nothing. Pure: no clock, no storage, no network.
+//!
+//! # Map
+//! - [`decide`](mod@decide): an episode and an event in, a [`Decision`] out. The table of events is there.
+//! - [`episode`]: what is known of one stay, and who was told what. It is kept between events,
+//!   sealed, as JSON.
+//! - [`statement`]: what an event states, in the terms of a notice.
+//! - [`plan`]: a notice decided but not yet numbered, and the [`Notice`] for each recipient.
+//! - [`recipients`]: who gets which kind, with which urgency.
+//! - [`circle`]: the people and services around a patient.
+//! - [`calendar`]: nights, weekends and French public holidays.
+//! - [`kind`]: kinds of notice, urgency, expected reply.
+//! - [`number`]: what people quote, as in `2026-11-21-0045`.
+//! - [`french`]: dates and names as clinicians read them.
+//! - [`text`]: the templates of `gateway/templates/notices`.
+//!
+//! # How a listener uses it
+//! ```text
+//! decision = decide(&episode, &event, &circle, &calendar)
+//! episode.absorb(&event)
+//! for each planned notice:  number it, planned.issue(..) gives one Notice per recipient,
+//!                           episode.record(&planned, ..)
+//! store event, episode and notices in one commit, then acknowledge
+//! ```
+//!
+//! # What a notice never says
+//! No diagnosis, no reason, no psychiatric status and no name of a unit unless the site lists it
+//! as harmless: the unit prints as « Service hospitalier » with its telephone.
+
+pub mod calendar;
+pub mod circle;
+pub mod decide;
+pub mod episode;
+pub mod french;
+pub mod kind;
+pub mod number;
+pub mod plan;
+pub mod recipients;
+pub mod statement;
+pub mod text;
+
+pub use calendar::Calendar;
+pub use circle::{CareCircle, CareMember, PatientKey, Role, Target};
+pub use decide::{Decision, HoldReason, Silence, Withdrawal, decide};
+pub use episode::{Delivery, Episode, EpisodeKey};
+pub use kind::{ExpectedReply, Kind, Urgency};
+pub use number::NoticeNumber;
+pub use plan::{Notice, Planned, WardTask};
+pub use recipients::Recipient;
+pub use text::{Hospital, Unit};
+
+#[cfg(test)]
+mod tests;
