@@ -333,3 +333,120 @@ fn read_cipher(
     }
     Ok((cipher, nonce.to_vec(), usize::from(icv_octets)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ber::{Node, integer, octet_string, oid as oid_node, sequence};
+
+    const KEY: [u8; 32] = [7; 32];
+    const NONCE: [u8; 12] = [9; 12];
+
+    fn gcm(plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let sealing = LessSafeKey::new(UnboundKey::new(&aead::AES_256_GCM, &KEY).unwrap());
+        let mut octets = plain.to_vec();
+        let nonce = Nonce::assume_unique_for_key(NONCE);
+        let tag = sealing
+            .seal_in_place_separate_tag(nonce, Aad::from(b"aad"), &mut octets)
+            .unwrap();
+        (octets, tag.as_ref().to_vec())
+    }
+
+    fn envelope(ciphertext: Vec<u8>, mac: Vec<u8>) -> Envelope<'static> {
+        Envelope {
+            recipients: Vec::new(),
+            cipher: ContentCipher::Aes256Gcm,
+            iv: NONCE.to_vec(),
+            ciphertext: Cow::Owned(ciphertext),
+            aad: b"aad".to_vec(),
+            mac,
+        }
+    }
+
+    #[test]
+    fn tags_of_12_to_16_octets_are_checked_in_full() {
+        for plain in [&b""[..], b"a secret of more than one block"] {
+            let (ciphertext, tag) = gcm(plain);
+            for length in 12..=16 {
+                let right = envelope(ciphertext.clone(), tag[..length].to_vec());
+                assert_eq!(right.decrypt(&KEY).as_deref(), Some(plain));
+                for position in 0..length {
+                    let mut wrong = tag[..length].to_vec();
+                    wrong[position] ^= 1;
+                    assert_eq!(envelope(ciphertext.clone(), wrong).decrypt(&KEY), None);
+                }
+            }
+        }
+    }
+
+    fn parameters(nonce: usize, icv: Option<u8>) -> Result<usize, Refusal> {
+        let mut fields = vec![octet_string(vec![0; nonce])];
+        fields.extend(icv.map(integer));
+        let algorithm = sequence(vec![oid_node(&oid::AES256_GCM), sequence(fields)]).encode();
+        let algorithm = Algorithm::read(Element::only(&algorithm, 8)?)?;
+        read_cipher(Container::AuthEnveloped, &algorithm).map(|(_, _, icv)| icv)
+    }
+
+    #[test]
+    fn other_tags_and_nonces_are_refused_before_any_work() {
+        assert_eq!(parameters(12, None), Ok(12));
+        assert_eq!(parameters(12, Some(16)), Ok(16));
+        for icv in [0, 4, 8, 11, 17, 127] {
+            assert!(parameters(12, Some(icv)).is_err(), "{icv}");
+        }
+        for nonce in [0, 8, 13, 16, 65536] {
+            assert!(parameters(nonce, Some(16)).is_err(), "{nonce}");
+        }
+    }
+
+    #[test]
+    fn each_cipher_belongs_to_one_container() {
+        let with = |container, cipher, iv: usize| {
+            let parameters = if iv == 12 {
+                sequence(vec![octet_string(vec![0; iv]), integer(16)])
+            } else {
+                octet_string(vec![0; iv])
+            };
+            let octets = sequence(vec![oid_node(&cipher), parameters]).encode();
+            let algorithm = Algorithm::read(Element::only(&octets, 8)?)?;
+            read_cipher(container, &algorithm).map(|(cipher, ..)| cipher)
+        };
+        let refused = |answer| matches!(answer, Err(Refusal::NotAccepted { .. }));
+        assert!(refused(with(Container::AuthEnveloped, oid::AES256_CBC, 16)));
+        assert!(refused(with(Container::Enveloped, oid::AES256_GCM, 12)));
+        let triple_des = const_oid::ObjectIdentifier::new_unwrap("1.2.840.113549.3.7");
+        assert!(refused(with(Container::Enveloped, triple_des, 8)));
+        assert_eq!(
+            with(Container::Enveloped, oid::AES128_CBC, 16),
+            Ok(ContentCipher::Aes128Cbc)
+        );
+    }
+
+    #[test]
+    fn the_mac_must_have_the_announced_length() {
+        let (ciphertext, tag) = gcm(b"x");
+        let object = |mac: &[u8]| {
+            let parameters = sequence(vec![octet_string(&NONCE[..]), integer(16)]);
+            sequence(vec![
+                integer(0),
+                Node::Constructed(SET, Vec::new()),
+                sequence(vec![
+                    oid_node(&oid::DATA),
+                    sequence(vec![oid_node(&oid::AES256_GCM), parameters]),
+                    Node::Primitive(context(0), ciphertext.clone().into()),
+                ]),
+                octet_string(mac.to_vec()),
+            ])
+            .encode()
+        };
+        let read = |octets: &[u8]| {
+            let element = Element::only(octets, 8)?;
+            Envelope::read(Container::AuthEnveloped, &element, &Limits::default()).map(|_| ())
+        };
+        assert_eq!(read(&object(&tag)), Ok(()));
+        for length in [0, 12, 15] {
+            assert!(read(&object(&tag[..length])).is_err(), "{length}");
+        }
+        assert!(read(&object(&[&tag[..], &[0]].concat())).is_err());
+    }
+}
