@@ -39,19 +39,6 @@ impl Role {
     }
 }
 
-impl Role {
-    /// In French, as the hospital's follow-up shows it.
-    pub fn label(self) -> &'static str {
-        match self {
-            Role::FamilyDoctor => "médecin traitant",
-            Role::NursingHome => "EHPAD",
-            Role::HomeNurse => "soins infirmiers à domicile",
-            Role::Pharmacy => "pharmacie",
-            Role::Coordination => "DAC",
-        }
-    }
-}
-
 /// Somebody of the circle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CareMember {
