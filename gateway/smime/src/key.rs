@@ -179,6 +179,22 @@ impl Identity {
         })
     }
 
+    /// Reads an identity from PEM texts: the certificate first, then its chain; and the key.
+    ///
+    /// # Errors
+    /// As [`Certificate::all_from_pem`], [`PrivateKey::from_pkcs8_pem`] and [`Identity::new`].
+    pub fn from_pem(certificates: &str, key: &str) -> Result<Self, MaterialError> {
+        let mut chain = Certificate::all_from_pem(certificates)?.into_iter();
+        let certificate = chain
+            .next()
+            .ok_or(MaterialError::NoPemBlock("CERTIFICATE"))?;
+        Self::new(
+            certificate,
+            chain.collect(),
+            PrivateKey::from_pkcs8_pem(key)?,
+        )
+    }
+
     /// The certificate.
     #[must_use]
     pub fn certificate(&self) -> &Certificate {

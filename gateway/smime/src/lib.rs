@@ -1,5 +1,121 @@
-//! S/MIME 4.0 (RFC 8551): sign, verify, seal, open, chains and header protection; bytes in,
-//! bytes out.
+//! S/MIME 4.0 (RFC 8551) for a mail gateway: sign, verify, seal, open, certification paths and
+//! header protection. Bytes in, bytes out: no socket, no file, no clock, no log.
+//!
+//! # Map
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `sealer` | [`Sealer`]: header protection, then a signature, then encryption |
+//! | `opener`, `opened` | [`Opener`]: layer after layer from the outside in; [`Opened`] |
+//! | `verdict` | [`SignatureVerdict`]: an enum with reasons, never a bool |
+//! | `header_protection` | RFC 9788: what goes inside, what stays outside, how they compare |
+//! | `certificate`, `crl`, `trust`, `path`, `name_constraints` | X.509, [`TrustStore`], RFC 5280 validation |
+//! | `key` | [`PrivateKey`], [`Identity`], the [`KeyRing`] and [`DecryptionKey`] ports |
+//! | `cms` | the CMS objects (RFC 5652, RFC 5083), written and read |
+//! | `ber` | a bounded BER reader, a DER writer |
+//! | `mime` | header fields, multipart/signed, base64, over the received octets |
+//! | `algorithm`, `oid` | what is accepted; anything else has no representation |
+//! | `limits`, `error` | [`Limits`]; [`MaterialError`], [`SealError`], [`Refusal`] |
+//!
+//! # How to
+//!
+//! ```
+//! use liaison_smime::{
+//!     Identities, Identity, OpenPolicy, Opener, SealPolicy, Sealer, SignatureVerdict, TrustStore,
+//! };
+//! # use rcgen::{CertificateParams, IsCa, BasicConstraints, Issuer, KeyPair, SanType};
+//! # use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
+//! # let ca_key = KeyPair::generate()?;
+//! # let mut ca = CertificateParams::default();
+//! # ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+//! # ca.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+//! # let anchor_pem = ca.self_signed(&ca_key)?.pem();
+//! # let issuer = Issuer::new(ca, ca_key);
+//! # let person = |address: &str| -> Result<(String, String), Box<dyn std::error::Error>> {
+//! #     let mut params = CertificateParams::default();
+//! #     params.subject_alt_names = vec![SanType::Rfc822Name(address.try_into()?)];
+//! #     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
+//! #     let key = KeyPair::generate()?;
+//! #     Ok((params.signed_by(&key, &issuer)?.pem(), key.serialize_pem()))
+//! # };
+//! # let (doctor_pem, doctor_key) = person("dr.untel@hopital.test")?;
+//! # let (home_pem, home_key) = person("accueil@ehpad.test")?;
+//! # let now = time::OffsetDateTime::from_unix_timestamp(1_790_000_000)?;
+//! let doctor = Identity::from_pem(&doctor_pem, &doctor_key)?;
+//! let home = Identity::from_pem(&home_pem, &home_key)?;
+//! let anchor = liaison_smime::Certificate::from_pem(&anchor_pem)?;
+//! let trust = TrustStore::new().with_anchor(anchor);
+//!
+//! // Sending: check the recipient, then seal for all of them.
+//! let message = b"From: dr.untel@hopital.test\r\nTo: accueil@ehpad.test\r\n\
+//!     Subject: Sortie\r\n\r\nBonjour,\r\n";
+//! trust.check_recipient(home.certificate(), home.chain(), now)?;
+//! let sealed = Sealer::new(SealPolicy::default())
+//!     .sign_with(&doctor)
+//!     .seal(message, std::slice::from_ref(home.certificate()), now)?;
+//!
+//! // Receiving: open with every key held, judge by the trust store.
+//! let ring = Identities::new().with(home);
+//! let policy = OpenPolicy::default();
+//! let opened = Opener::new(&policy, &ring, &trust).open(&sealed, now)?;
+//! match opened.signature() {
+//!     SignatureVerdict::Valid(valid) => assert_eq!(valid.signer.addresses(), ["dr.untel@hopital.test"]),
+//!     SignatureVerdict::Invalid(reason) => panic!("show the warning: {reason}"),
+//!     _ => panic!("show that nobody signed"),
+//! }
+//! let plain = String::from_utf8(opened.into_readable())?;
+//! assert!(plain.contains("Subject: Sortie\r\n") && plain.ends_with("\r\n\r\nBonjour,\r\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is sent, and why
+//!
+//! - **Signed, then encrypted**: `SignedData` inside `AuthEnvelopedData`. SHA-256 with ECDSA P-256
+//!   or RSA PKCS#1 v1.5 (RSASSA-PSS by policy), SHA-384 with P-384, Ed25519: what the certificate
+//!   holds. Signed attributes are contentType, messageDigest, signingTime and
+//!   CMSAlgorithmProtection; certificate and chain travel along.
+//! - **AES-256-GCM** with a fresh key and nonce for each envelope, 16-octet tag, no authenticated
+//!   attributes (several implementations got their encoding wrong). RSA recipients by RSA-OAEP
+//!   with SHA-256; P-256, P-384 and P-521 by ephemeral-static ECDH with AES-256 key wrap, without
+//!   user keying material.
+//! - **multipart/signed inside the envelope** by default: clients that decrypt but cannot verify
+//!   still show the content. [`SignatureForm::Opaque`] is there for partners that demand it.
+//! - **Header protection** with a policy stricter than `hcp_baseline`: every field goes inside;
+//!   From, Sender, To, Cc, Date, Message-ID, In-Reply-To, References and Auto-Submitted are
+//!   repeated outside; the outer Subject is `[...]`. Bcc is dropped. A message that its author's
+//!   client signed keeps that signature, untouched, inside the gateway's.
+//! - **DER**, definite lengths: the oldest receivers want them.
+//!
+//! # What is accepted
+//!
+//! AES-128 and AES-256-GCM (tags of 12 to 16 octets) in `AuthEnvelopedData`; AES-CBC in
+//! `EnvelopedData` only if the content turns out to be signed, validly, by the sender; RSA
+//! PKCS#1 v1.5 and OAEP with one digest, ECDH with the SHA-1 (OpenSSL's default) to SHA-512
+//! derivations; BER with indefinite lengths and strings in pieces; opaque and detached
+//! signatures, nested. Refused, with a named reason: every other cipher, SHA-1 and MD5
+//! signatures, RSA under 2048 bits, password and shared-key recipients, compressed data.
+//!
+//! # Known attacks, and what stands against them
+//!
+//! - **EFAIL**: only the outermost body is decrypted, never a part beside others; unauthenticated
+//!   ciphers need a valid signature; the header says which From counts.
+//! - **Padding and key oracles** (Bleichenbacher, two-recipient probes): one recipient entry is
+//!   tried, a random key stands in for one that cannot be had, and every failure is
+//!   [`Refusal::CannotOpen`]. Do not tell a sender more than that.
+//! - **Signature wrapping**: exactly two parts, no content inside a detached signature, attributes
+//!   once each, and a verdict only for what was signed. A signature around an envelope does not
+//!   sign what is inside.
+//! - **Bombs**: [`Limits`] before allocation; the reader is linear and never recurses on input
+//!   beyond its depth.
+//! - **Lookups**: nothing is fetched from an address inside a certificate.
+//!
+//! # Dependencies
+//!
+//! `aws-lc-rs` is the only cryptographic back end: it alone has RSA decryption, stored ECDH keys,
+//! AES key wrap and AES-CBC in one place. `x509-cert`, `der` and `const-oid` decode certificates
+//! and CRLs, which are DER; the CMS layers around them are read by `ber`, because a streamed
+//! OCTET STRING comes out of `der` with its inner headers in it. `mail-parser` reads the addresses
+//! of From. `base64`, `subtle`, `thiserror`, `time` and `zeroize` do what their names say.
 
 mod algorithm;
 mod ber;

@@ -1,5 +1,7 @@
 //! Whatever the body, it arrives octet for octet, save that a bare LF arrives as CRLF.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
+
 mod territory;
 
 use std::sync::OnceLock;

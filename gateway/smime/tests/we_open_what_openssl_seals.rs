@@ -1,6 +1,8 @@
 //! Every form that `openssl cms` writes and RFC 8551 allows is opened: AES-GCM envelopes, key
 //! transport and agreement with its defaults and ours, streamed BER, opaque and detached.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
+
 mod territory;
 
 use liaison_smime::{Layer, SignatureVerdict};
