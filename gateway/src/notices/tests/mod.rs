@@ -1,6 +1,7 @@
 //! Events of fictitious stays, and exactly the notices that they give.
 
 mod corrections;
+mod sequences;
 mod silence;
 mod table;
 mod texts;
@@ -142,7 +143,7 @@ fn circle() -> CareCircle {
 }
 
 /// A message, field by field.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Adt {
     trigger: &'static str,
     movement: &'static str,
