@@ -1,8 +1,9 @@
 use liaison_base::BaseError;
-use liaison_mail::{MailError, Refusal};
+use liaison_mail::MailError;
 use liaison_store::StoreError;
 use thiserror::Error;
 
+use crate::accounts::AccountError;
 use crate::keys::KeyError;
 use crate::mailbox::MailboxError;
 
@@ -16,6 +17,9 @@ pub enum GatewayError {
     /// Settings, certificates or keys that cannot be used.
     #[error(transparent)]
     Base(#[from] BaseError),
+    /// Accounts in the settings that cannot be used.
+    #[error(transparent)]
+    Accounts(#[from] AccountError),
     /// A piece of mail that is not what its place demands.
     #[error(transparent)]
     Mail(#[from] MailError),
@@ -41,9 +45,6 @@ pub enum GatewayError {
         /// What the system said.
         cause: std::io::Error,
     },
-    /// The relay refused a hand-over.
-    #[error("the relay refused: {0}")]
-    Refused(Refusal),
     /// A value in the settings that cannot be used.
     #[error("setting {key}: {cause}")]
     Setting {

@@ -1,9 +1,321 @@
 //! Where clinicians' mail clients and hospital systems plug in, and where the keys live.
+//!
+//! # Map, in the order of one message's way
+//! - [`submission`]: mail clients submit, SMTP over TLS. [`hospital`]: hospital systems push, HL7
+//!   v2 over MLLP.
+//! - [`notices`]: an event becomes a notice, a correction of an earlier one, or nothing.
+//! - [`outbound`]: draft → resolve → compose → seal → hand over to the relay.
+//! - [`inbound`]: an arrival is opened, verified, judged and filed.
+//! - [`mailbox`]: what clinicians read, sealed at rest. [`imap`]: how their clients read it.
+//! - [`tracking`]: what became of each recipient, and the receipts that tell senders.
+//! - [`reports`]: the register of medication errors.
+//! - [`accounts`]: who may log in. [`keys`]: what seals content at rest.
+//! - [`settings`]: the `[gateway]` section. [`notifications`]: bad news, told to its author.
+//!
+//! [`Gateway`] joins them, and is what the relay sees through the ports of `liaison-mail`.
+//!
+//! # Dependencies
+//! `lettre` composes, `mail-parser` reads; `imap-codec` reads and writes IMAP; `ring` seals
+//! at rest and `argon2` keeps passwords; `askama` holds the French texts in templates; `sqlx`
+//! through `liaison-store`; S/MIME and HL7 are crates of their own, without I/O.
 
 pub mod accounts;
+pub mod hospital;
 pub mod keys;
 pub mod mailbox;
+pub mod notices;
+pub mod notifications;
+pub mod outbound;
+pub mod reports;
+pub mod settings;
+pub mod tracking;
 
 mod error;
+mod inbound;
+mod submission;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use liaison_base::clock::Clock;
+use liaison_base::shutdown::Shutdown;
+use liaison_base::tls;
+use liaison_directory_client::Client;
+use liaison_mail::port::{Arrival, Carriage, Delivery, HandOver, News, PortFuture};
+use liaison_mail::{Address, EnvelopeId, Refusal, Verdict};
+use liaison_store::Store;
+use liaison_store::body::Bodies;
+use time::OffsetDateTime;
 
 pub use error::GatewayError;
+pub use settings::Settings;
+
+use accounts::Accounts;
+use hospital::feed::Feed;
+use inbound::Inbound;
+use keys::{SiteKey, Vault};
+use mailbox::Mailboxes;
+use notices::{CareCircle, Hospital};
+use notifications::Notifications;
+use outbound::identity::Identities;
+use outbound::{Drafts, Outbound};
+use reports::Register;
+use tracking::{Ledger, Receipts, State, TrackedMessage};
+
+/// The gateway of one member. Copies share it.
+#[derive(Clone)]
+pub struct Gateway(Arc<Parts>);
+
+struct Parts {
+    settings: Settings,
+    store: Store,
+    vault: Vault,
+    accounts: Arc<Accounts>,
+    identities: Arc<Identities>,
+    mailboxes: Mailboxes,
+    drafts: Drafts,
+    notifications: Notifications,
+    inbound: Inbound,
+    directory: Arc<Client>,
+    relay: Arc<dyn HandOver>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Every table of the gateway's database.
+const SCHEMAS: &[liaison_store::Schema] = &[
+    keys::SCHEMA,
+    mailbox::SCHEMA,
+    outbound::draft::SCHEMA,
+    tracking::SCHEMA,
+    hospital::feed::SCHEMA,
+    reports::SCHEMA,
+];
+
+impl Gateway {
+    /// Opens the store, the keys and the mailboxes; nothing is served yet.
+    ///
+    /// # Errors
+    /// [`GatewayError`] naming the setting, file or table that cannot be used.
+    pub async fn open(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        directory: Arc<Client>,
+        relay: Arc<dyn HandOver>,
+    ) -> Result<Self, GatewayError> {
+        let store = Store::open(&settings.database, SCHEMAS).await?;
+        let bodies = Bodies::open(settings.bodies.clone())?;
+        let vault = Vault::new(SiteKey::load(&settings.site_key)?, store.clone());
+        let mailboxes = Mailboxes::open(
+            store.clone(),
+            bodies.clone(),
+            vault.clone(),
+            Arc::clone(&clock),
+        )
+        .await?;
+        sweep(&bodies, &mailboxes).await?;
+        for account in &settings.accounts {
+            mailboxes.provide(&account.address).await?;
+            for mailbox in &account.mailboxes {
+                mailboxes.provide(mailbox).await?;
+            }
+        }
+        if let Some(hospital) = &settings.hospital {
+            mailboxes.provide(&hospital.sender).await?;
+        }
+        let accounts = Arc::new(Accounts::new(
+            settings.accounts.clone(),
+            Arc::clone(&clock),
+        )?);
+        let identities = Arc::new(Identities::load(&settings)?);
+        let drafts = Drafts::new(store.clone(), &vault);
+        let postmaster = Address::parse(&format!("postmaster@{}", settings.domain))?;
+        let notifications = Notifications::new(mailboxes.clone(), postmaster);
+        let reports = match &settings.reports {
+            Some(reports) => {
+                Some(Register::open(reports, store.clone(), &vault, drafts.clone()).await?)
+            }
+            None => None,
+        };
+        let inbound = Inbound::new(inbound::Parts {
+            store: store.clone(),
+            identities: Arc::clone(&identities),
+            mailboxes: mailboxes.clone(),
+            notifications: notifications.clone(),
+            reports,
+            clock: Arc::clone(&clock),
+        });
+        Ok(Self(Arc::new(Parts {
+            settings,
+            store,
+            vault,
+            accounts,
+            identities,
+            mailboxes,
+            drafts,
+            notifications,
+            inbound,
+            directory,
+            relay,
+            clock,
+        })))
+    }
+
+    /// Opens every door that the settings name and starts the workers, until a shutdown is asked
+    /// for.
+    ///
+    /// # Errors
+    /// [`GatewayError`] naming the door that cannot be opened.
+    pub async fn serve(&self, shutdown: &Shutdown) -> Result<(), GatewayError> {
+        self.start_workers(shutdown);
+        let settings = &self.0.settings;
+        let identity = tls::Identity::load(&settings.certificate, &settings.key)?;
+        let tls = tls::server(identity)?;
+        if let Some(listen) = settings.submissions {
+            let door = submission::Door {
+                domain: settings.domain.clone(),
+                accounts: Arc::clone(&self.0.accounts),
+                identities: Arc::clone(&self.0.identities),
+                directory: Arc::clone(&self.0.directory),
+                drafts: self.0.drafts.clone(),
+                clock: Arc::clone(&self.0.clock),
+            };
+            submission::serve(door, listen, Arc::clone(&tls), shutdown).await?;
+        }
+        if let Some(hospital) = &settings.hospital {
+            let door = hospital::Door {
+                feed: self.feed(hospital)?,
+            };
+            if let Some(listen) = hospital.mllp {
+                hospital::serve_plain(door.clone(), listen, shutdown).await?;
+            }
+            if let Some(listen) = hospital.mllps {
+                hospital::serve_tls(door, listen, tls, shutdown).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start_workers(&self, shutdown: &Shutdown) {
+        let parts = &self.0;
+        let outbound = Outbound::new(outbound::Parts {
+            store: parts.store.clone(),
+            drafts: parts.drafts.clone(),
+            identities: Arc::clone(&parts.identities),
+            directory: Arc::clone(&parts.directory),
+            relay: Arc::clone(&parts.relay),
+            mailboxes: parts.mailboxes.clone(),
+            notifications: parts.notifications.clone(),
+            clock: Arc::clone(&parts.clock),
+        });
+        shutdown.spawn(outbound.run(shutdown.clone()));
+        let receipts = Receipts {
+            store: parts.store.clone(),
+            mailboxes: parts.mailboxes.clone(),
+            identities: Arc::clone(&parts.identities),
+            drafts: parts.drafts.clone(),
+            clock: Arc::clone(&parts.clock),
+        };
+        shutdown.spawn(receipts.run(shutdown.clone()));
+    }
+
+    fn feed(&self, settings: &settings::HospitalSettings) -> Result<Feed, GatewayError> {
+        let circle = match &settings.care_circles {
+            Some(path) => hospital::care_circles::load(path)?,
+            None => CareCircle::default(),
+        };
+        let hospital = Hospital {
+            name: self.0.settings.organisation.clone(),
+            phone: Some(settings.telephone.clone()),
+            units: BTreeMap::new(),
+        };
+        Ok(Feed::new(
+            self.0.store.clone(),
+            &self.0.vault,
+            self.0.drafts.clone(),
+            (hospital, circle, settings.sender.clone()),
+            Arc::clone(&self.0.clock),
+        ))
+    }
+
+    async fn carried(
+        &self,
+        envelope: &EnvelopeId,
+        recipient: &Address,
+        carriage: Carriage,
+        at: OffsetDateTime,
+    ) -> Result<(), GatewayError> {
+        let (state, detail) = match &carriage {
+            // A delay is not an end: the relay goes on, and tells the end.
+            Carriage::Queued | Carriage::Delayed(_) => return Ok(()),
+            Carriage::Relayed => (State::Relayed, String::new()),
+            Carriage::Delivered => (State::Delivered, String::new()),
+            Carriage::Failed(refusal) => (State::Failed, refusal.to_string()),
+        };
+        let (envelope, recipient) = (envelope.clone(), recipient.clone());
+        self.0
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let news = tracking::News {
+                        envelope: &envelope,
+                        recipient: &recipient,
+                        state,
+                        at,
+                        detail: &detail,
+                    };
+                    Ledger::record(tx, &news).await.map(|_| ())
+                })
+            })
+            .await
+    }
+}
+
+impl Delivery for Gateway {
+    fn serves<'a>(&'a self, recipient: &'a Address) -> PortFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move { self.0.inbound.serves(recipient) })
+    }
+
+    fn deliver(&self, arrival: Arrival) -> PortFuture<'_, Vec<Verdict>> {
+        Box::pin(async move { self.0.inbound.deliver(&arrival).await })
+    }
+}
+
+impl News for Gateway {
+    fn carried(
+        &self,
+        envelope: EnvelopeId,
+        recipient: Address,
+        carriage: Carriage,
+        at: OffsetDateTime,
+    ) -> PortFuture<'_, ()> {
+        Box::pin(async move {
+            if let Err(error) = Self::carried(self, &envelope, &recipient, carriage, at).await {
+                tracing::error!(%envelope, %error, "news from the relay could not be kept");
+            }
+        })
+    }
+}
+
+/// The newest messages of a gateway's ledger, for the command line; the gateway may be running.
+///
+/// # Errors
+/// [`GatewayError::Store`] when its database cannot be read.
+pub async fn track(settings: &Settings, most: i64) -> Result<Vec<TrackedMessage>, GatewayError> {
+    let store = Store::open(&settings.database, SCHEMAS).await?;
+    let messages = Ledger::new(store.clone()).newest(most).await;
+    store.close().await;
+    messages
+}
+
+/// Removes the files of bodies whose rows were never committed.
+async fn sweep(bodies: &Bodies, mailboxes: &Mailboxes) -> Result<(), GatewayError> {
+    let kept = mailboxes.body_files().await?;
+    let removed = bodies.sweep(|name| kept.contains(name))?;
+    if removed > 0 {
+        tracing::info!(
+            removed,
+            "bodies of messages that were never committed removed"
+        );
+    }
+    Ok(())
+}

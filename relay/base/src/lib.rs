@@ -3,6 +3,7 @@
 //! # Map
 //! - [`config`]: one TOML file a process, strict; a wrong key is named with the nearest right one.
 //! - [`clock`]: the only place that reads the wall clock; tests make theirs up.
+//! - [`civil`]: the legal time of metropolitan France, for what people read.
 //! - [`tls`]: certificate chains, keys and trust anchors from PEM files to rustls settings.
 //! - [`log`]: structured logs on standard error; [`private`]: values that logs cannot show.
 //! - [`shutdown`]: stop taking work, finish what was begun, then leave.
@@ -12,6 +13,7 @@
 //! X25519MLKEM768 key exchange; `tracing` logs; `tokio-util` counts the tasks that a shutdown
 //! waits for.
 
+pub mod civil;
 pub mod clock;
 pub mod config;
 pub mod log;

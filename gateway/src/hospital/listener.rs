@@ -1,0 +1,229 @@
+//! Connections of hospital systems: frames in, acknowledgements out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use liaison_base::civil::legal_time;
+use liaison_base::shutdown::Shutdown;
+use liaison_hl7::ack::{Stamp, acknowledge, acknowledge_unreadable};
+use liaison_hl7::adt::AdtEvent;
+use liaison_hl7::er7::Message;
+use liaison_hl7::mllp::{self, DEFAULT_LIMIT, Decoder};
+use liaison_hl7::{Error, Refusal};
+use liaison_mail::EnvelopeId;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use super::feed::Feed;
+use crate::GatewayError;
+
+/// Most connections at once: a hospital has a handful of engines.
+const CONNECTIONS: usize = 64;
+/// Longest silence inside a frame (notices.md §2).
+const INSIDE_FRAME: Duration = Duration::from_secs(30);
+/// How long to wait for a final CR that some senders never send.
+const FINAL_CR: Duration = Duration::from_secs(1);
+/// Longest TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(30);
+/// Octets read at once.
+const CHUNK: usize = 16 * 1024;
+
+/// What a port needs to answer.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) feed: Feed,
+}
+
+/// Opens a port without TLS. Only a loopback address is taken: HL7 v2 has no protection of its
+/// own.
+pub(crate) async fn serve_plain(
+    door: Door,
+    listen: SocketAddr,
+    shutdown: &Shutdown,
+) -> Result<SocketAddr, GatewayError> {
+    if !listen.ip().is_loopback() {
+        return Err(GatewayError::Setting {
+            key: "hospital.mllp",
+            cause: format!("{listen} is not a loopback address: use mllps, which is TLS"),
+        });
+    }
+    serve(door, listen, None, shutdown).await
+}
+
+/// Opens a port over TLS.
+pub(crate) async fn serve_tls(
+    door: Door,
+    listen: SocketAddr,
+    tls: Arc<ServerConfig>,
+    shutdown: &Shutdown,
+) -> Result<SocketAddr, GatewayError> {
+    serve(door, listen, Some(TlsAcceptor::from(tls)), shutdown).await
+}
+
+async fn serve(
+    door: Door,
+    listen: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    shutdown: &Shutdown,
+) -> Result<SocketAddr, GatewayError> {
+    let refused = |cause| GatewayError::Listen {
+        listen: listen.to_string(),
+        cause,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    let stop = shutdown.clone();
+    shutdown.spawn(async move {
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let accepted = tokio::select! {
+                () = stop.asked() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, remote)) = accepted else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+                tracing::warn!(%remote, reason = "too many connections", "feed refused at the door");
+                continue;
+            };
+            let (door, tls, stopping) = (door.clone(), tls.clone(), stop.clone());
+            stop.spawn(async move {
+                connection(door, tls, (stream, remote), &stopping).await;
+                drop(permit);
+            });
+        }
+    });
+    Ok(bound)
+}
+
+async fn connection(
+    door: Door,
+    tls: Option<TlsAcceptor>,
+    (stream, remote): (TcpStream, SocketAddr),
+    shutdown: &Shutdown,
+) {
+    // An acknowledgement is one small packet that the sender waits for.
+    let _ = stream.set_nodelay(true);
+    let ended = match tls {
+        None => converse(&door, stream, remote, shutdown).await,
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => converse(&door, stream, remote, shutdown).await,
+            _ => {
+                tracing::info!(%remote, "feed: no TLS session");
+                return;
+            }
+        },
+    };
+    if let Err(reason) = ended {
+        tracing::warn!(%remote, reason, "feed closed");
+    }
+}
+
+/// Reads frames until the peer leaves or a shutdown is asked for. An error closes the connection
+/// without an answer: the sender repeats.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    door: &Door,
+    mut stream: S,
+    remote: SocketAddr,
+    shutdown: &Shutdown,
+) -> Result<(), String> {
+    let mut decoder = Decoder::new(DEFAULT_LIMIT);
+    let mut chunk = vec![0; CHUNK];
+    let mut inside = false;
+    loop {
+        let patience = match (decoder.awaits_final_cr(), inside) {
+            (true, _) => FINAL_CR,
+            (false, true) => INSIDE_FRAME,
+            // Between frames a feed may be quiet for hours.
+            (false, false) => Duration::MAX,
+        };
+        let read = tokio::select! {
+            () = shutdown.asked(), if !inside => return Ok(()),
+            read = tokio::time::timeout(patience, stream.read(&mut chunk)) => read,
+        };
+        let (bytes, over) = match read {
+            Ok(Ok(0)) => (&[][..], true),
+            Ok(Ok(count)) => (&chunk[..count], false),
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) if decoder.awaits_final_cr() => (&[][..], false),
+            Err(_) => return Err("silence inside a frame".to_owned()),
+        };
+        let mut input = bytes;
+        while let Some(frame) = decoder.next_frame(&mut input).map_err(text)? {
+            answer(door, &mut stream, frame, remote).await?;
+        }
+        if bytes.is_empty()
+            && let Some(frame) = decoder.finish().map_err(text)?
+        {
+            answer(door, &mut stream, frame, remote).await?;
+        }
+        if over {
+            return Ok(());
+        }
+        inside = decoder.is_inside();
+    }
+}
+
+fn text(error: Error) -> String {
+    error.to_string()
+}
+
+/// One message to its commit and its answer.
+async fn answer<S: AsyncWrite + Unpin>(
+    door: &Door,
+    stream: &mut S,
+    frame: Vec<u8>,
+    remote: SocketAddr,
+) -> Result<(), String> {
+    let control_id = EnvelopeId::fresh();
+    let stamp = Stamp {
+        now: legal_time(door.feed.clock().now()),
+        // MSH-10 has at most 20 characters (HL7 v2.5 §2.15.9.10); the end of a UUID is its
+        // random part.
+        control_id: &control_id.as_str()[12..],
+    };
+    let reply = match Message::parse(&frame) {
+        Err(error) => {
+            let refusal = refusal_of(&error)?;
+            tracing::warn!(%remote, reason = %refusal, "feed: unreadable message refused");
+            Some(acknowledge_unreadable(refusal, &stamp))
+        }
+        Ok(message) => match AdtEvent::parse(&message) {
+            Err(error) => {
+                let refusal = refusal_of(&error)?;
+                tracing::warn!(%remote, reason = %refusal, "feed: message refused");
+                acknowledge(&message, Err(refusal), &stamp)
+            }
+            Ok(event) => {
+                let trigger = event.trigger;
+                let taken = door
+                    .feed
+                    .take(event, frame.clone())
+                    .await
+                    .map_err(|error| {
+                        format!("nothing was kept, nothing is acknowledged: {error}")
+                    })?;
+                tracing::info!(%remote, trigger = trigger.as_str(), outcome = taken.outcome, drafts = taken.drafts, "feed: message taken");
+                acknowledge(&message, Ok(()), &stamp)
+            }
+        },
+    };
+    if let Some(reply) = reply {
+        stream
+            .write_all(&mllp::encode(&reply))
+            .await
+            .map_err(|error| error.to_string())?;
+        stream.flush().await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn refusal_of(error: &Error) -> Result<Refusal, String> {
+    error.refusal().ok_or_else(|| error.to_string())
+}

@@ -1,0 +1,198 @@
+//! What a message is worth: one verdict, and the message as its reader will see it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use liaison_mail::{Address, MessageId, header};
+use liaison_smime::{AddressBinding, Opened, Revocation, SignatureVerdict};
+use mail_parser::MessageParser;
+
+use crate::tracking::ReceiptToken;
+
+/// Header fields of this prefix are ours alone: what a sender put there is removed.
+const OURS: &str = "X-Liaison-";
+
+/// An opened message with its verdict.
+pub(super) struct Judged {
+    /// What the mailbox shows.
+    pub(super) message: Vec<u8>,
+    /// The address that a valid signature binds; `None` when nothing proves who wrote.
+    pub(super) author: Option<Address>,
+    /// A word for the log.
+    pub(super) verdict: &'static str,
+    /// The receipt that the author asks for, when it may be given.
+    pub(super) receipt: Option<ReceiptToken>,
+}
+
+/// Judges an opened message. The verdict stands in the header field `X-Liaison-Verification`; one
+/// that is not *verified* also stands at the head of the subject, where every client shows it.
+pub(super) fn judge(opened: Opened, recipient: &Address) -> Judged {
+    let (author, mut words, mut warning) = match opened.signature() {
+        SignatureVerdict::Valid(valid) => {
+            let author = match &valid.binding {
+                AddressBinding::Address(address) => Address::parse(address).ok(),
+                // A certificate of the whole domain vouches for the From that it signed.
+                _ => opened
+                    .from_address()
+                    .and_then(|from| Address::parse(from).ok()),
+            };
+            let revocation = match &valid.revocation {
+                Revocation::Good { .. } => "certificat non révoqué",
+                _ => "révocation non vérifiable, liste absente ou périmée",
+            };
+            (author, format!("signature vérifiée ; {revocation}"), None)
+        }
+        SignatureVerdict::Unsigned => (
+            None,
+            "message non signé : l'auteur n'est pas prouvé".to_owned(),
+            Some("NON SIGNÉ"),
+        ),
+        _ => (
+            None,
+            "signature non valable : l'auteur n'est pas prouvé".to_owned(),
+            Some("SIGNATURE NON VÉRIFIÉE"),
+        ),
+    };
+    let verdict = match (&author, opened.headers().findings.is_empty()) {
+        (Some(_), true) => "verified",
+        (Some(_), false) => "outer header differs",
+        (None, _) => "not verified",
+    };
+    if !opened.headers().findings.is_empty() {
+        words.push_str(" ; l'en-tête extérieur a été modifié en route");
+        warning = warning.or(Some("EN-TÊTE MODIFIÉ"));
+    }
+    let readable = opened.into_readable();
+    if !names(&readable, recipient) {
+        words.push_str(" ; vous n'êtes pas nommé parmi les destinataires");
+    }
+    let receipt = author
+        .as_ref()
+        .filter(|_| warning.is_none())
+        .and_then(|author| receipt_asked(&readable, author));
+    Judged {
+        message: marked(&readable, &words, warning),
+        author,
+        verdict,
+        receipt,
+    }
+}
+
+/// Whether `To` or `Cc` shows the recipient.
+fn names(message: &[u8], recipient: &Address) -> bool {
+    MessageParser::default()
+        .parse_headers(message)
+        .is_some_and(|parsed| {
+            [parsed.to(), parsed.cc()]
+                .into_iter()
+                .flatten()
+                .flat_map(mail_parser::Address::iter)
+                .filter_map(|addr| Address::parse(addr.address()?).ok())
+                .any(|address| address == *recipient)
+        })
+}
+
+/// A receipt is given only to the author itself (RFC 8098 §2.1), for a message with an identifier.
+fn receipt_asked(message: &[u8], author: &Address) -> Option<ReceiptToken> {
+    let (head, _) = header::split(message);
+    let wanted = head.value("Disposition-Notification-To")?;
+    let wanted = wanted.trim_start_matches('<').trim_end_matches('>');
+    (Address::parse(wanted).ok()? == *author).then_some(())?;
+    Some(ReceiptToken {
+        to: author.clone(),
+        message_id: MessageId::parse(&head.value("Message-ID")?).ok()?,
+    })
+}
+
+/// The message with our fields on top, foreign fields of our prefix removed, and the warning at
+/// the head of the subject.
+fn marked(message: &[u8], words: &str, warning: Option<&str>) -> Vec<u8> {
+    let (head, body) = header::split(message);
+    let mut marked = Vec::with_capacity(message.len() + 300);
+    marked.extend_from_slice(b"X-Liaison-Verification: ");
+    marked.extend_from_slice(encoded(words).as_bytes());
+    marked.extend_from_slice(b"\r\n");
+    if let (Some(warning), 0) = (warning, head.count("Subject")) {
+        marked.extend_from_slice(
+            format!("Subject: {}\r\n", encoded(&format!("[{warning}]"))).as_bytes(),
+        );
+    }
+    for field in head.fields() {
+        let prefix = field.name.get(..OURS.len()).unwrap_or_default();
+        if prefix.eq_ignore_ascii_case(OURS) {
+            continue;
+        }
+        marked.extend_from_slice(field.name.as_bytes());
+        marked.push(b':');
+        if let Some(warning) = warning.filter(|_| field.is("Subject")) {
+            // White space between two encoded-words is dropped by readers (RFC 2047 §6.2), so a
+            // space goes inside ours when the subject begins with another.
+            let space = match field.raw_value.trim_ascii_start().starts_with(b"=?") {
+                true => " ",
+                false => "",
+            };
+            let warning = encoded(&format!("[{warning}]{space}"));
+            marked.extend_from_slice(format!(" {warning}\r\n").as_bytes());
+            if !field.raw_value.starts_with(b" ") && !field.raw_value.starts_with(b"\t") {
+                marked.push(b' ');
+            }
+        }
+        marked.extend_from_slice(field.raw_value);
+        marked.extend_from_slice(b"\r\n");
+    }
+    marked.extend_from_slice(b"\r\n");
+    marked.extend_from_slice(body);
+    marked
+}
+
+/// RFC 2047 encoded-words of at most 75 characters, folded.
+pub(super) fn encoded(text: &str) -> String {
+    let mut words = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        // 45 octets become 60 of base64, which with the frame stays under 75.
+        let end = rest.floor_char_boundary(45);
+        words.push(format!("=?UTF-8?B?{}?=", STANDARD.encode(&rest[..end])));
+        rest = &rest[end..];
+    }
+    words.join("\r\n ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &[u8] = b"From: a@x.test\r\nX-LIAISON-Verification: signature OK\r\nSubject:\tBonjour\r\nMessage-ID: <m@x.test>\r\nDisposition-Notification-To: <a@x.test>\r\nTo: b@y.test\r\n\r\nbody";
+
+    #[test]
+    fn a_sender_cannot_write_our_verdict() {
+        let marked = marked(MESSAGE, "signature vérifiée", None);
+        let (head, body) = header::split(&marked);
+        assert_eq!(head.count("X-Liaison-Verification"), 1);
+        assert!(
+            head.value("X-Liaison-Verification")
+                .unwrap()
+                .starts_with("=?UTF-8?B?")
+        );
+        assert_eq!(head.value("Subject").as_deref(), Some("Bonjour"));
+        assert_eq!(body, b"body");
+    }
+
+    #[test]
+    fn a_warning_stands_at_the_head_of_the_subject() {
+        let marked = marked(MESSAGE, "non", Some("SIGNATURE NON VÉRIFIÉE"));
+        let parsed = MessageParser::default().parse(&marked).unwrap();
+        assert_eq!(parsed.subject(), Some("[SIGNATURE NON VÉRIFIÉE] Bonjour"));
+        let bare = super::marked(b"From: a@x.test\r\n\r\n", "non", Some("NON SIGNÉ"));
+        let parsed = MessageParser::default().parse(&bare).unwrap();
+        assert_eq!(parsed.subject(), Some("[NON SIGNÉ]"));
+    }
+
+    #[test]
+    fn a_receipt_goes_to_the_author_and_to_nobody_else() {
+        let author = Address::parse("a@x.test").unwrap();
+        let token = receipt_asked(MESSAGE, &author).unwrap();
+        assert_eq!(token.message_id.as_str(), "m@x.test");
+        let other = Address::parse("other@x.test").unwrap();
+        assert!(receipt_asked(MESSAGE, &other).is_none());
+    }
+}

@@ -1,0 +1,311 @@
+//! What arrives: opened with the recipient's own keys, verified, and filed with its verdict.
+//!
+//! ```text
+//!  arrival ──▶ a delivery report? ──▶ tracking
+//!     │
+//!     └──▶ open ──▶ judge ──▶ a receipt? ──▶ tracking
+//!                     │    ──▶ a report address? ──▶ the register of reports
+//!                     │    ──▶ a reply with a keyword? ──▶ tracking, and
+//!                     └──▶ file in the mailbox, with a plain warning if it does not verify
+//! ```
+//!
+//! Everything that one arrival changes for one recipient is one commit, made at most once for
+//! each envelope and recipient, so that a relay that delivers again shows nothing twice.
+//!
+//! - `judge`: what the verdict is, and the message as its reader will see it.
+//! - `warning`: what is filed when a message cannot be opened.
+
+mod judge;
+mod warning;
+
+use std::sync::Arc;
+
+use liaison_base::clock::Clock;
+use liaison_mail::dsn::DeliveryReport;
+use liaison_mail::mdn::DispositionReport;
+use liaison_mail::port::{Arrival, Origin};
+use liaison_mail::{Address, EnhancedStatus, MessageId, Refusal, ReversePath, Verdict, header};
+use liaison_store::Store;
+use mail_parser::MessageParser;
+use time::OffsetDateTime;
+
+use crate::GatewayError;
+use crate::mailbox::{Filing, Mailboxes, SpecialUse};
+use crate::notifications::Notifications;
+use crate::outbound::identity::Identities;
+use crate::reports::Register;
+use crate::tracking::{Ledger, ReceiptToken, Reply, keyword_of};
+
+use judge::Judged;
+
+/// The inbound side of a gateway.
+#[derive(Clone)]
+pub(crate) struct Inbound(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) store: Store,
+    pub(crate) identities: Arc<Identities>,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) notifications: Notifications,
+    pub(crate) reports: Option<Register>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Inbound {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Whether mail for this address ends here.
+    pub(crate) fn serves(&self, address: &Address) -> Result<(), Refusal> {
+        let reports = self.0.reports.as_ref();
+        if self.0.mailboxes.serves(address) || reports.is_some_and(|r| r.address() == address) {
+            Ok(())
+        } else {
+            let status = EnhancedStatus::NO_SUCH_MAILBOX;
+            Err(Refusal::permanent(550, status, "no such mailbox here"))
+        }
+    }
+
+    /// Files an arrival for each of its recipients.
+    pub(crate) async fn deliver(&self, arrival: &Arrival) -> Vec<Verdict> {
+        let mut verdicts = Vec::with_capacity(arrival.envelope.recipients.len());
+        for recipient in &arrival.envelope.recipients {
+            let address = &recipient.address;
+            let verdict = match self.serves(address) {
+                Err(refusal) => Verdict::Refused(refusal),
+                Ok(()) => match self.take_in(arrival, address).await {
+                    Ok(()) => Verdict::Accepted,
+                    Err(error) => {
+                        tracing::error!(envelope = %arrival.envelope.id, %address, %error, "an arrival could not be filed");
+                        let status = EnhancedStatus::TRY_LATER;
+                        Verdict::Refused(Refusal::transient(451, status, "not filed, try later"))
+                    }
+                },
+            };
+            verdicts.push(verdict);
+        }
+        verdicts
+    }
+
+    async fn take_in(&self, arrival: &Arrival, recipient: &Address) -> Result<(), GatewayError> {
+        let now = self.0.clock.now();
+        if arrival.envelope.from == ReversePath::Null
+            && let Ok(report) = DeliveryReport::read(&arrival.message)
+        {
+            return self
+                .delivery_report(report, arrival.origin.clone(), now)
+                .await;
+        }
+        match self.open(arrival, recipient, now).await? {
+            Some(judged) => self.file(arrival, recipient, judged, now).await,
+            // The recipient's own client holds the key: the bytes pass untouched.
+            None => {
+                self.file_bytes(arrival, recipient, &arrival.message, None)
+                    .await
+            }
+        }
+    }
+
+    /// `None` when this gateway holds no key of the recipient.
+    async fn open(
+        &self,
+        arrival: &Arrival,
+        recipient: &Address,
+        now: OffsetDateTime,
+    ) -> Result<Option<Judged>, GatewayError> {
+        let identities = Arc::clone(&self.0.identities);
+        let (message, address) = (Arc::clone(&arrival.message), recipient.clone());
+        // Opening costs milliseconds of CPU with RSA or a large message.
+        let opened = tokio::task::spawn_blocking(move || identities.open(&address, &message, now))
+            .await
+            .map_err(|_| GatewayError::Stored("opening was cut off"))?;
+        match opened {
+            None => Ok(None),
+            Some(Ok(opened)) => Ok(Some(judge::judge(opened, recipient))),
+            Some(Err(refusal)) => {
+                tracing::warn!(envelope = %arrival.envelope.id, %recipient, reason = %refusal, "an arrival could not be opened");
+                Ok(Some(warning::unreadable(
+                    arrival, recipient, &refusal, now,
+                )?))
+            }
+        }
+    }
+
+    async fn file(
+        &self,
+        arrival: &Arrival,
+        recipient: &Address,
+        judged: Judged,
+        now: OffsetDateTime,
+    ) -> Result<(), GatewayError> {
+        tracing::info!(
+            envelope = %arrival.envelope.id,
+            %recipient,
+            verdict = judged.verdict,
+            author = judged.author.as_ref().map(tracing::field::display),
+            "arrived"
+        );
+        if let Some(author) = judged.author.clone()
+            && let Ok(report) = DispositionReport::read(&judged.message)
+        {
+            return self.receipt(report, author, now).await;
+        }
+        if let Some(reports) = &self.0.reports
+            && reports.address() == recipient
+        {
+            return reports
+                .take_in(&arrival.envelope.id, judged.author, judged.message, now)
+                .await;
+        }
+        let reply = judged
+            .author
+            .as_ref()
+            .and_then(|author| reply_of(author, &judged.message));
+        self.file_bytes(
+            arrival,
+            recipient,
+            &judged.message,
+            Some((judged.receipt, reply)),
+        )
+        .await
+    }
+
+    /// Files the bytes that a mail client will read, with what they mean for tracking.
+    async fn file_bytes(
+        &self,
+        arrival: &Arrival,
+        recipient: &Address,
+        message: &[u8],
+        meaning: Option<(Option<ReceiptToken>, Option<Reply>)>,
+    ) -> Result<(), GatewayError> {
+        let (receipt, reply) = meaning.unwrap_or_default();
+        let prepared = self
+            .0
+            .mailboxes
+            .prepare(Filing {
+                mailbox: recipient.clone(),
+                folder: SpecialUse::Inbox,
+                message,
+                dedupe: format!("arrival:{}", arrival.envelope.id),
+                tracked: receipt.map(|token| token.encode()),
+                seen: false,
+            })
+            .await?;
+        let now = self.0.clock.now();
+        self.0
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let filed = prepared.file(tx).await?;
+                    if let Some(reply) = reply.filter(|_| filed.new) {
+                        Ledger::reply(tx, &reply, now).await?;
+                    }
+                    Ok::<_, GatewayError>(())
+                })
+            })
+            .await?;
+        self.0.mailboxes.wake(recipient);
+        Ok(())
+    }
+
+    /// A relay's word on what became of our messages. Authors are told of failures.
+    async fn delivery_report(
+        &self,
+        report: DeliveryReport,
+        origin: Origin,
+        now: OffsetDateTime,
+    ) -> Result<(), GatewayError> {
+        let reported = report.clone();
+        let failed = self
+            .0
+            .store
+            .write(move |tx| {
+                Box::pin(async move { Ledger::delivery_report(tx, &reported, &origin, now).await })
+            })
+            .await?;
+        for (envelope, address) in failed {
+            let reason = report
+                .recipients
+                .iter()
+                .find(|r| r.address == address)
+                .and_then(|r| r.diagnostic.clone())
+                .unwrap_or_default();
+            self.tell_author(&envelope, (&address, &reason), now)
+                .await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn tell_author(
+        &self,
+        envelope: &liaison_mail::EnvelopeId,
+        (recipient, reason): (&Address, &str),
+        now: OffsetDateTime,
+    ) -> Result<(), GatewayError> {
+        let Some(sent) = Ledger::sent(self.0.store.read(), envelope).await? else {
+            return Ok(());
+        };
+        let notice = self
+            .0
+            .notifications
+            .not_delivered(&sent, (recipient, reason), now)
+            .await?;
+        if let Some(notice) = notice {
+            self.0
+                .store
+                .write(move |tx| {
+                    Box::pin(async move {
+                        notice.file(tx).await?;
+                        Ok::<_, GatewayError>(())
+                    })
+                })
+                .await?;
+            self.0.mailboxes.wake(&sent.sender);
+        }
+        Ok(())
+    }
+
+    async fn receipt(
+        &self,
+        report: DispositionReport,
+        author: Address,
+        now: OffsetDateTime,
+    ) -> Result<(), GatewayError> {
+        self.0
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    if !Ledger::disposition_report(tx, &report, &author, now).await? {
+                        tracing::info!(%author, "a receipt about no message of ours: not believed");
+                    }
+                    Ok::<_, GatewayError>(())
+                })
+            })
+            .await
+    }
+}
+
+/// A reply that begins with a keyword and cites a message.
+fn reply_of(author: &Address, message: &[u8]) -> Option<Reply> {
+    let keyword = keyword_of(message)?;
+    let (head, _) = header::split(message);
+    let mut cites: Vec<MessageId> = ["In-Reply-To", "References"]
+        .into_iter()
+        .filter_map(|name| head.value(name))
+        .flat_map(|value| MessageId::parse_list(&value))
+        .collect();
+    // `References` lists the oldest first; the message answered is the newest.
+    cites.reverse();
+    cites.dedup();
+    let name = MessageParser::default()
+        .parse_headers(message)
+        .and_then(|parsed| Some(parsed.from()?.first()?.name()?.to_owned()))
+        .unwrap_or_else(|| author.to_string());
+    (!cites.is_empty()).then_some(Reply {
+        cites,
+        author: author.clone(),
+        name,
+        keyword,
+    })
+}

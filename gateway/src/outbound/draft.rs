@@ -1,0 +1,255 @@
+//! What is to be sent, durable before its sender is answered.
+
+use std::sync::Arc;
+
+use liaison_base::clock::millis;
+use liaison_directory_client::Query;
+use liaison_mail::{Address, EnvelopeId, MessageId, Urgency};
+use liaison_store::{Schema, Store};
+use serde::{Deserialize, Serialize};
+use sqlx::{AnyConnection, Row as _};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+
+use crate::GatewayError;
+use crate::keys::{SealingKey, Vault};
+use crate::tracking::{Expected, Ledger, Subject};
+
+/// The tables of outbound in the gateway's database.
+pub const SCHEMA: Schema = Schema {
+    component: "outbound",
+    migrations: &[include_str!("0001_outbound.sql")],
+};
+
+/// A message on its way out. One draft becomes one envelope.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Draft {
+    /// Names it from here to the last receipt.
+    pub envelope: EnvelopeId,
+    /// The identifier that replies cite.
+    pub message_id: MessageId,
+    /// The author, in `From` and as the reverse path.
+    pub from: Address,
+    /// Whom it is for; at least one.
+    pub wanted: Vec<Wanted>,
+    /// How urgent it is.
+    pub urgency: Urgency,
+    /// Whether its recipients are followed.
+    pub closed_loop: Loop,
+    /// What it says.
+    pub content: Content,
+}
+
+/// A recipient as the sender knows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Wanted {
+    /// What to ask the directory.
+    pub query: Query,
+    /// The recipient in words for tracking: a role or an address, never a patient.
+    pub label: String,
+}
+
+/// Whether a message is followed to the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Loop {
+    /// Followed: each recipient's state is kept, and its relay is asked for reports.
+    Closed {
+        /// `notice` or `mail`.
+        kind: String,
+        /// A notice's number, or empty.
+        number: String,
+        /// What kind of notice, without patient data.
+        title: String,
+    },
+    /// Not followed: receipts and other answers by program.
+    Open,
+}
+
+/// What a draft says.
+#[derive(Clone, Serialize, Deserialize)]
+pub enum Content {
+    /// A complete message as a mail client gave it; its bytes are signed as they are.
+    Mime(Vec<u8>),
+    /// A text composed here; the message is made once the addresses are known.
+    Text {
+        /// The inner subject, which may name a patient: it is sealed.
+        subject: String,
+        /// The body, UTF-8, lines ended by LF.
+        text: String,
+        /// The message that it answers or replaces.
+        in_reply_to: Option<MessageId>,
+        /// Whether to ask for a receipt when it is opened.
+        ask_receipt: bool,
+    },
+    /// A report made by a program (an MDN), complete.
+    Report(Vec<u8>),
+}
+
+/// The drafts of this gateway.
+#[derive(Clone)]
+pub struct Drafts {
+    store: Store,
+    key: Arc<SealingKey>,
+    waiting: Arc<Notify>,
+}
+
+/// A draft taken from the table.
+pub(super) struct Due {
+    pub(super) draft: Draft,
+    pub(super) attempts: i64,
+    pub(super) created_at: i64,
+}
+
+impl Drafts {
+    /// Uses the gateway's database.
+    pub fn new(store: Store, vault: &Vault) -> Self {
+        Self {
+            store,
+            key: vault.purpose("drafts"),
+            waiting: Arc::default(),
+        }
+    }
+
+    /// Makes a draft durable with the caller's transaction. Call [`Drafts::wake`] once that is
+    /// committed.
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`]; the caller's transaction must then fail.
+    pub async fn insert(
+        &self,
+        tx: &mut AnyConnection,
+        draft: &Draft,
+        at: OffsetDateTime,
+    ) -> Result<(), GatewayError> {
+        let plain =
+            serde_json::to_vec(draft).map_err(|_| GatewayError::Stored("draft to be written"))?;
+        let sealed = self.key.seal(draft.envelope.as_str(), &plain)?;
+        sqlx::query(
+            "INSERT INTO draft (envelope, urgency, created_at, attempts, next_attempt_at, held, content)
+             VALUES ($1, $2, $3, 0, $3, 0, $4)",
+        )
+        .bind(draft.envelope.as_str())
+        .bind(draft.urgency.rank())
+        .bind(millis(at))
+        .bind(sealed)
+        .execute(&mut *tx)
+        .await?;
+        if let Loop::Closed {
+            kind,
+            number,
+            title,
+        } = &draft.closed_loop
+        {
+            let expected = Expected {
+                envelope: draft.envelope.clone(),
+                message_id: draft.message_id.clone(),
+                from: draft.from.clone(),
+                urgency: draft.urgency,
+                subject: Subject {
+                    kind: kind.clone(),
+                    number: number.clone(),
+                    title: title.clone(),
+                },
+                recipients: draft.wanted.iter().map(|w| w.label.clone()).collect(),
+            };
+            Ledger::expect(tx, &expected, at).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes drafts durable in a transaction of their own and wakes the worker.
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`]; nothing was kept then.
+    pub async fn add(&self, drafts: Vec<Draft>, at: OffsetDateTime) -> Result<(), GatewayError> {
+        let this = self.clone();
+        self.store
+            .write(move |tx| {
+                Box::pin(async move {
+                    for draft in &drafts {
+                        this.insert(tx, draft, at).await?;
+                    }
+                    Ok::<_, GatewayError>(())
+                })
+            })
+            .await?;
+        self.wake();
+        Ok(())
+    }
+
+    /// Tells the worker that a committed transaction has added drafts.
+    pub fn wake(&self) {
+        self.waiting.notify_one();
+    }
+
+    pub(super) async fn woken(&self) {
+        self.waiting.notified().await;
+    }
+
+    /// The most urgent, then oldest drafts that are due, without those named in `busy`.
+    pub(super) async fn due(
+        &self,
+        now: OffsetDateTime,
+        most: usize,
+        busy: &[EnvelopeId],
+    ) -> Result<Vec<Due>, GatewayError> {
+        let rows = sqlx::query(
+            "SELECT envelope, created_at, attempts, content FROM draft
+             WHERE held = 0 AND next_attempt_at <= $1
+             ORDER BY urgency DESC, created_at LIMIT $2",
+        )
+        .bind(millis(now))
+        .bind(i64::try_from(most + busy.len()).unwrap_or(i64::MAX))
+        .fetch_all(self.store.read())
+        .await?;
+        let mut due = Vec::new();
+        for row in rows {
+            let envelope: String = row.try_get("envelope")?;
+            if due.len() == most || busy.iter().any(|id| id.as_str() == envelope) {
+                continue;
+            }
+            let sealed: Vec<u8> = row.try_get("content")?;
+            let plain = self.key.open(&envelope, &sealed)?;
+            due.push(Due {
+                draft: serde_json::from_slice(&plain).map_err(|_| GatewayError::Stored("draft"))?,
+                attempts: row.try_get("attempts")?,
+                created_at: row.try_get("created_at")?,
+            });
+        }
+        Ok(due)
+    }
+
+    /// When the next draft that waits for another try is due, in milliseconds.
+    pub(super) async fn next_due(&self) -> Result<Option<i64>, GatewayError> {
+        let row = sqlx::query("SELECT MIN(next_attempt_at) FROM draft WHERE held = 0")
+            .fetch_one(self.store.read())
+            .await?;
+        Ok(row.try_get(0)?)
+    }
+
+    pub(super) async fn erase(
+        tx: &mut AnyConnection,
+        envelope: &EnvelopeId,
+    ) -> Result<(), GatewayError> {
+        sqlx::query("DELETE FROM draft WHERE envelope = $1")
+            .bind(envelope.as_str())
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+
+    pub(super) async fn postpone(
+        tx: &mut AnyConnection,
+        envelope: &EnvelopeId,
+        until: i64,
+    ) -> Result<(), GatewayError> {
+        sqlx::query(
+            "UPDATE draft SET attempts = attempts + 1, next_attempt_at = $2 WHERE envelope = $1",
+        )
+        .bind(envelope.as_str())
+        .bind(until)
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! The `[gateway]` section of the settings file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use liaison_mail::{Address, Domain};
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::AccountSettings;
+
+/// Everything a gateway is told. A port that is absent is not served.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The member's mail domain.
+    pub domain: Domain,
+    /// The member's name as recipients read it.
+    pub organisation: String,
+    /// The gateway's database file.
+    pub database: PathBuf,
+    /// The folder of large message bodies.
+    pub bodies: PathBuf,
+    /// The 32-octet key of this site, made by `liaison key create`, mode 0600. Its loss is the
+    /// loss of all content at rest; keep a copy where the database's backups are not.
+    pub site_key: PathBuf,
+    /// PEM file of the authorities whose S/MIME certificates are believed.
+    pub anchors: PathBuf,
+    /// PEM files of revocation lists.
+    #[serde(default)]
+    pub revocations: Vec<PathBuf>,
+    /// PEM chain of the certificate shown to mail clients and hospital systems.
+    pub certificate: PathBuf,
+    /// PEM key of that certificate.
+    pub key: PathBuf,
+    /// Where mail clients submit, TLS from the first byte (RFC 8314): `0.0.0.0:465`.
+    #[serde(default)]
+    pub submissions: Option<SocketAddr>,
+    /// Where mail clients read, TLS from the first byte: `0.0.0.0:993`.
+    #[serde(default)]
+    pub imaps: Option<SocketAddr>,
+    /// S/MIME identities whose keys this gateway holds.
+    #[serde(default, rename = "identity")]
+    pub identities: Vec<IdentitySettings>,
+    /// Who may log in.
+    #[serde(default, rename = "account")]
+    pub accounts: Vec<AccountSettings>,
+    /// The hospital system's feed.
+    #[serde(default)]
+    pub hospital: Option<HospitalSettings>,
+    /// The medication-error reports that this gateway takes in.
+    #[serde(default)]
+    pub reports: Option<ReportsSettings>,
+}
+
+/// An address with its S/MIME certificate and key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentitySettings {
+    /// The address that the certificate is for.
+    pub address: Address,
+    /// The name shown in `From` of what the gateway itself writes for this address.
+    pub name: String,
+    /// PEM chain, the address's certificate first.
+    pub certificate: PathBuf,
+    /// PEM key in PKCS#8.
+    pub key: PathBuf,
+}
+
+/// The feed of a hospital information system.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HospitalSettings {
+    /// Where HL7 v2 arrives without TLS: a loopback address only.
+    #[serde(default)]
+    pub mllp: Option<SocketAddr>,
+    /// Where HL7 v2 arrives over TLS.
+    #[serde(default)]
+    pub mllps: Option<SocketAddr>,
+    /// The address that notices are sent from; it must have an identity and a mailbox here.
+    pub sender: Address,
+    /// The telephone number, answered day and night, that notices give.
+    pub telephone: String,
+    /// A file of care circles: who looks after whom besides the family doctor.
+    #[serde(default)]
+    pub care_circles: Option<PathBuf>,
+}
+
+/// Where reports of medication errors arrive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportsSettings {
+    /// The address that takes reports; it must have an identity here.
+    pub address: Address,
+}
