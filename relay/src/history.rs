@@ -1,0 +1,168 @@
+//! What the queue knows, for the gateway and for operators: what became of an envelope, what
+//! waits and why, every step of a message.
+
+use liaison_base::clock;
+use liaison_mail::port::Carriage;
+use liaison_mail::{Address, EnhancedStatus, EnvelopeId, Refusal, ReplyCode, ReversePath, Urgency};
+use sqlx::any::AnyRow;
+use sqlx::{AnyPool, Row as _};
+use time::OffsetDateTime;
+
+use crate::RelayError;
+use crate::queue::State;
+use crate::queue::record::carriage as in_the_senders_terms;
+
+/// A recipient that the relay still answers for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The row's number: names the recipient to commands.
+    pub id: i64,
+    /// The message's envelope.
+    pub envelope: EnvelopeId,
+    /// Where reports go; its domain is the sender's.
+    pub from: ReversePath,
+    /// The recipient.
+    pub to: Address,
+    /// Queued, active or deferred.
+    pub state: State,
+    /// Its place in the queue.
+    pub urgency: Urgency,
+    /// Tries begun.
+    pub attempts: u32,
+    /// When the relay took responsibility.
+    pub accepted_at: OffsetDateTime,
+    /// When it is tried again, if it waits for that.
+    pub next_attempt_at: Option<OffsetDateTime>,
+    /// The last answer, `451 4.4.1 text`.
+    pub reply: Option<String>,
+}
+
+/// One step in a recipient's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When.
+    pub at: OffsetDateTime,
+    /// The recipient.
+    pub to: Address,
+    /// The state that it came to.
+    pub state: State,
+    /// The try that led there; 0 before the first.
+    pub attempt: u32,
+    /// The answer that led there, if there was one.
+    pub reply: Option<String>,
+}
+
+/// What has become of each recipient of an envelope of the own gateway. The same recipient in
+/// two hand-overs is one.
+pub(crate) async fn carriage(
+    rows: &AnyPool,
+    envelope: &EnvelopeId,
+) -> Result<Vec<(Address, Carriage)>, RelayError> {
+    let rows = sqlx::query(
+        "SELECT r.address, r.state, r.reply
+         FROM relay_recipient r JOIN relay_message m ON m.id = r.message
+         WHERE m.origin = '' AND m.envelope_id = $1 ORDER BY r.id",
+    )
+    .bind(envelope.as_str().to_owned())
+    .fetch_all(rows)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let state = State::parse(&row.try_get::<String, _>("state")?)?;
+            let reply: Option<String> = row.try_get("reply")?;
+            let refusal = reply.as_deref().and_then(read_reply);
+            Ok((address(row)?, in_the_senders_terms(state, refusal)))
+        })
+        .collect()
+}
+
+/// See [`crate::Relay::waiting`].
+pub(crate) async fn waiting(rows: &AnyPool, limit: u32) -> Result<Vec<Waiting>, RelayError> {
+    let rows = sqlx::query(
+        "SELECT r.id, m.envelope_id, m.reverse_path, r.address, r.state, r.urgency, r.attempts,
+                m.accepted_at, r.next_attempt_at, r.reply
+         FROM relay_recipient r JOIN relay_message m ON m.id = r.message
+         WHERE m.done_at IS NULL AND r.state IN ('queued', 'active', 'deferred')
+         ORDER BY r.id LIMIT $1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(rows)
+    .await?;
+    rows.iter().map(one_waiting).collect()
+}
+
+/// See [`crate::Relay::trace`].
+pub(crate) async fn trace(rows: &AnyPool, envelope: &EnvelopeId) -> Result<Vec<Step>, RelayError> {
+    let rows = sqlx::query(
+        "SELECT h.at, r.address, h.state, h.attempt, h.reply
+         FROM relay_history h
+         JOIN relay_recipient r ON r.id = h.recipient
+         JOIN relay_message m ON m.id = r.message
+         WHERE m.envelope_id = $1 ORDER BY h.id",
+    )
+    .bind(envelope.as_str().to_owned())
+    .fetch_all(rows)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Step {
+                at: clock::from_millis(row.try_get("at")?),
+                to: address(row)?,
+                state: State::parse(&row.try_get::<String, _>("state")?)?,
+                attempt: count(row, "attempt")?,
+                reply: row.try_get("reply")?,
+            })
+        })
+        .collect()
+}
+
+fn one_waiting(row: &AnyRow) -> Result<Waiting, RelayError> {
+    let state = State::parse(&row.try_get::<String, _>("state")?)?;
+    let next: i64 = row.try_get("next_attempt_at")?;
+    Ok(Waiting {
+        id: row.try_get("id")?,
+        envelope: EnvelopeId::parse(&row.try_get::<String, _>("envelope_id")?)?,
+        from: ReversePath::parse(&row.try_get::<String, _>("reverse_path")?)?,
+        to: address(row)?,
+        state,
+        urgency: Urgency::from_rank(row.try_get("urgency")?),
+        attempts: count(row, "attempts")?,
+        accepted_at: clock::from_millis(row.try_get("accepted_at")?),
+        next_attempt_at: (state == State::Deferred).then(|| clock::from_millis(next)),
+        reply: row.try_get("reply")?,
+    })
+}
+
+fn address(row: &AnyRow) -> Result<Address, RelayError> {
+    Ok(Address::parse(&row.try_get::<String, _>("address")?)?)
+}
+
+fn count(row: &AnyRow, column: &str) -> Result<u32, RelayError> {
+    Ok(u32::try_from(row.try_get::<i64, _>(column)?).unwrap_or(u32::MAX))
+}
+
+/// Reads what `Refusal`'s `Display` wrote.
+fn read_reply(text: &str) -> Option<Refusal> {
+    let mut words = text.splitn(3, ' ');
+    Some(Refusal {
+        code: ReplyCode::new(words.next()?.parse().ok()?).ok()?,
+        status: EnhancedStatus::parse(words.next()?).ok()?,
+        text: words.next().unwrap_or_default().to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_reply_reads_back() {
+        for refusal in [
+            Refusal::permanent(550, EnhancedStatus::NO_SUCH_MAILBOX, "no such mailbox here"),
+            Refusal::transient(451, EnhancedStatus::TRY_LATER, ""),
+        ] {
+            assert_eq!(read_reply(&refusal.to_string()), Some(refusal));
+        }
+        assert_eq!(read_reply("nonsense"), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! From the queue to the next hop.
+//!
+//! - [`destinations`]: which destinations have work, and who works on them.
+//! - [`worker`]: one destination's work: claim, deliver, record, tell.
+//! - [`link`]: the route to a destination and the connection to a peer.
+//!
+//! New work is taken up at once, without polling. Each destination has a bounded number of
+//! workers, and each worker takes its turn among all after every batch, so that a slow
+//! destination, or one with a long queue, does not hold up the others.
+
+pub(crate) mod destinations;
+mod link;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use liaison_base::shutdown::Shutdown;
+use liaison_mail::port::{Delivery, News};
+use tokio::sync::Semaphore;
+
+use crate::RelayError;
+use crate::relay::Inner;
+
+/// The longest sleep before the hours are looked at again: a clock that jumps is noticed.
+const NAP: Duration = Duration::from_secs(30);
+/// How often leases that ran out and histories past their time are looked for.
+const ROUND: Duration = Duration::from_secs(60);
+
+/// What the workers share.
+pub(crate) struct Outbound {
+    relay: Arc<Inner>,
+    delivery: Arc<dyn Delivery>,
+    news: Arc<dyn News>,
+    shutdown: Shutdown,
+    /// One for each delivery at a time, given out in the order of asking.
+    slots: Semaphore,
+}
+
+/// Takes up what waits in the queue and whatever comes.
+pub(crate) async fn start(
+    relay: Arc<Inner>,
+    delivery: Arc<dyn Delivery>,
+    news: Arc<dyn News>,
+    shutdown: Shutdown,
+) -> Result<(), RelayError> {
+    for (domain, due) in relay.queue.waiting().await? {
+        relay.destinations.due(&domain, due);
+    }
+    let outbound = Arc::new(Outbound {
+        slots: Semaphore::new(relay.settings.limits.deliveries.max(1)),
+        relay,
+        delivery,
+        news,
+        shutdown: shutdown.clone(),
+    });
+    shutdown.spawn(dispatch(Arc::clone(&outbound)));
+    shutdown.spawn(keep_house(outbound));
+    Ok(())
+}
+
+/// Starts workers as they are asked for, and pokes destinations whose hour has come.
+async fn dispatch(outbound: Arc<Outbound>) {
+    let destinations = &outbound.relay.destinations;
+    while !outbound.shutdown.is_asked() {
+        let now = outbound.relay.clock.now();
+        let next = destinations.ring(now);
+        while let Some(domain) = destinations.next_start() {
+            let worker = Arc::clone(&outbound);
+            outbound.shutdown.spawn(worker::work(worker, domain));
+        }
+        let nap = next
+            .and_then(|next| Duration::try_from(next - now).ok())
+            .unwrap_or(NAP)
+            .min(NAP);
+        tokio::select! {
+            () = destinations.changed() => {}
+            () = tokio::time::sleep(nap) => {}
+            () = outbound.shutdown.asked() => {}
+        }
+    }
+}
+
+/// Ends leases that ran out, and forgets what was finished long ago.
+async fn keep_house(outbound: Arc<Outbound>) {
+    let relay = &outbound.relay;
+    let round = ROUND.min(relay.settings.schedule.lease / 4);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(round.max(Duration::from_millis(50))) => {}
+            () = outbound.shutdown.asked() => return,
+        }
+        let now = relay.clock.now();
+        match relay.queue.release_expired(now).await {
+            Ok(domains) => {
+                for domain in domains {
+                    tracing::warn!(%domain, "a delivery took longer than its lease; queued again");
+                    relay.destinations.poke(&domain, now);
+                }
+            }
+            Err(error) => tracing::error!(%error, "leases cannot be swept"),
+        }
+        let kept = time::Duration::try_from(relay.settings.schedule.keep_history);
+        if let Some(limit) = kept.ok().and_then(|kept| now.checked_sub(kept))
+            && let Err(error) = relay.queue.forget_before(limit).await
+        {
+            tracing::error!(%error, "old histories cannot be removed");
+        }
+    }
+}

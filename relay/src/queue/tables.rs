@@ -1,0 +1,73 @@
+//! The tables of the queue.
+
+use liaison_store::Schema;
+
+/// The component's tables. Each recipient's waiting states have an index of their own, so that a
+/// claim costs the same in an empty queue and in one of a million.
+pub(super) const SCHEMA: Schema = Schema {
+    component: "relay",
+    migrations: &[
+        // origin is the peer's name, or empty for the own gateway; speaks_for its domains when
+        // the message was taken. sameness: see admission::sameness. lease_until matters in the
+        // state 'active' only, next_attempt_at in 'deferred' only.
+        "CREATE TABLE relay_message (
+             id INTEGER PRIMARY KEY,
+             origin TEXT NOT NULL,
+             speaks_for TEXT NOT NULL,
+             envelope_id TEXT NOT NULL,
+             named BIGINT NOT NULL,
+             reverse_path TEXT NOT NULL,
+             ret TEXT NOT NULL,
+             urgency BIGINT NOT NULL,
+             message_id TEXT,
+             size BIGINT NOT NULL,
+             accepted_at BIGINT NOT NULL,
+             done_at BIGINT
+         );
+         CREATE INDEX relay_message_envelope ON relay_message (origin, envelope_id);
+         CREATE INDEX relay_message_done ON relay_message (done_at) WHERE done_at IS NOT NULL;
+
+         CREATE TABLE relay_body (
+             message BIGINT PRIMARY KEY REFERENCES relay_message (id) ON DELETE CASCADE,
+             file TEXT,
+             octets BLOB
+         );
+         CREATE INDEX relay_body_file ON relay_body (file) WHERE file IS NOT NULL;
+
+         CREATE TABLE relay_recipient (
+             id INTEGER PRIMARY KEY,
+             message BIGINT NOT NULL REFERENCES relay_message (id) ON DELETE CASCADE,
+             sameness TEXT NOT NULL,
+             address TEXT NOT NULL,
+             address_key TEXT NOT NULL,
+             domain TEXT NOT NULL,
+             original TEXT,
+             notify TEXT NOT NULL,
+             urgency BIGINT NOT NULL,
+             state TEXT NOT NULL,
+             attempts BIGINT NOT NULL,
+             next_attempt_at BIGINT NOT NULL,
+             lease_until BIGINT NOT NULL,
+             delay_told BIGINT NOT NULL,
+             reply TEXT,
+             UNIQUE (sameness, address_key)
+         );
+         CREATE INDEX relay_recipient_message ON relay_recipient (message);
+         CREATE INDEX relay_recipient_queued
+             ON relay_recipient (domain, urgency DESC, id) WHERE state = 'queued';
+         CREATE INDEX relay_recipient_deferred
+             ON relay_recipient (domain, next_attempt_at) WHERE state = 'deferred';
+         CREATE INDEX relay_recipient_active
+             ON relay_recipient (lease_until) WHERE state = 'active';
+
+         CREATE TABLE relay_history (
+             id INTEGER PRIMARY KEY,
+             recipient BIGINT NOT NULL REFERENCES relay_recipient (id) ON DELETE CASCADE,
+             at BIGINT NOT NULL,
+             state TEXT NOT NULL,
+             attempt BIGINT NOT NULL,
+             reply TEXT
+         );
+         CREATE INDEX relay_history_recipient ON relay_history (recipient);",
+    ],
+};

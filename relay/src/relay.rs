@@ -1,0 +1,297 @@
+//! The relay as its process sees it: opened, served, handed messages, asked what became of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use liaison_base::clock::Clock;
+use liaison_base::shutdown::Shutdown;
+use liaison_base::tls::{self, Identity};
+use liaison_directory_client::Lookup;
+use liaison_mail::port::{Carriage, Delivery, HandOver, News, Origin, PortFuture};
+use liaison_mail::{
+    Address, EnhancedStatus, Envelope, EnvelopeId, MessageId, Refusal, envelope, header,
+};
+use liaison_smtp::data::Canonical;
+use rustls::{ClientConfig, ServerConfig};
+
+use crate::admission::{self, Denial, trace};
+use crate::history::{self, Step, Waiting};
+use crate::notices::Reporter;
+use crate::outbound::destinations::Destinations;
+use crate::queue::Queue;
+use crate::queue::intake::Intake;
+use crate::refusals::{Reason, Tally};
+use crate::settings::Settings;
+use crate::{RelayError, inbound, outbound};
+
+/// A relay. Copies are the same relay.
+#[derive(Clone)]
+pub struct Relay {
+    inner: Arc<Inner>,
+}
+
+/// What the relay's tasks share.
+pub(crate) struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) directory: Arc<dyn Lookup>,
+    pub(crate) queue: Queue,
+    pub(crate) reporter: Reporter,
+    pub(crate) destinations: Destinations,
+    pub(crate) tally: Tally,
+    pub(crate) server_tls: Arc<ServerConfig>,
+    pub(crate) client_tls: Arc<ClientConfig>,
+    /// Held for as long as the queue is open.
+    _lock: File,
+}
+
+impl Relay {
+    /// Opens the queue and reads the TLS material. From here on messages can be handed over; they
+    /// are carried once [`Relay::serve`] has been called.
+    ///
+    /// # Errors
+    /// [`RelayError::Busy`] when another process works on this queue; [`RelayError::Base`] when a
+    /// certificate, key or anchor cannot be used; [`RelayError::Store`] when the database or the
+    /// folder of bodies cannot.
+    pub async fn open(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        directory: Arc<dyn Lookup>,
+    ) -> Result<Self, RelayError> {
+        let lock = lock(&settings.database)?;
+        let identity = || Identity::load(&settings.certificate, &settings.key);
+        let anchors = tls::anchors(&settings.anchors)?;
+        let server_tls = tls::relay_server(identity()?, Arc::clone(&anchors))?;
+        let client_tls = tls::relay_client(identity()?, anchors)?;
+        let queue = Queue::open(&settings, clock.now()).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                reporter: Reporter::new(&settings.hostname, &settings.domains)?,
+                destinations: Destinations::new(settings.limits.deliveries_per_destination),
+                tally: Tally::default(),
+                settings,
+                clock,
+                directory,
+                queue,
+                server_tls,
+                client_tls,
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Opens the door to peers and starts carrying: `delivery` files what arrives for the domains
+    /// served here, `news` hears what becomes of messages handed over. Answers with the bound
+    /// address. The tasks end with `shutdown`: a message being received is finished, one being
+    /// sent too, the rest waits in the queue.
+    ///
+    /// # Errors
+    /// [`RelayError::Listen`] when the address is taken; [`RelayError::Store`] when the queue
+    /// cannot be read.
+    pub async fn serve(
+        &self,
+        delivery: Arc<dyn Delivery>,
+        news: Arc<dyn News>,
+        shutdown: Shutdown,
+    ) -> Result<SocketAddr, RelayError> {
+        let address = inbound::open(
+            Arc::clone(&self.inner),
+            Arc::clone(&delivery),
+            shutdown.clone(),
+        )
+        .await?;
+        outbound::start(Arc::clone(&self.inner), delivery, news, shutdown).await?;
+        tracing::info!(%address, hostname = %self.inner.settings.hostname, "relay serves");
+        Ok(address)
+    }
+
+    /// How often each reason for a refusal was given since the start.
+    pub fn refusals(&self) -> BTreeMap<Reason, u64> {
+        self.inner.tally.read()
+    }
+
+    /// What waits in the queue, the oldest first, at most `limit` recipients.
+    ///
+    /// # Errors
+    /// [`RelayError::Store`] when the queue cannot be read.
+    pub async fn waiting(&self, limit: u32) -> Result<Vec<Waiting>, RelayError> {
+        history::waiting(self.inner.queue.rows(), limit).await
+    }
+
+    /// Every step of every recipient of an envelope, whoever brought it, in order.
+    ///
+    /// # Errors
+    /// [`RelayError::Store`] when the queue cannot be read.
+    pub async fn trace(&self, envelope: &EnvelopeId) -> Result<Vec<Step>, RelayError> {
+        history::trace(self.inner.queue.rows(), envelope).await
+    }
+}
+
+impl HandOver for Relay {
+    fn hand_over(
+        &self,
+        envelope: Envelope,
+        message: Arc<[u8]>,
+    ) -> PortFuture<'_, Result<(), Refusal>> {
+        Box::pin(async move {
+            self.inner
+                .take(Origin::Local, envelope, message)
+                .await
+                .map_err(|denial| denial.refusal)
+        })
+    }
+
+    fn carriage(&self, envelope: EnvelopeId) -> PortFuture<'_, Vec<(Address, Carriage)>> {
+        Box::pin(async move {
+            history::carriage(self.inner.queue.rows(), &envelope)
+                .await
+                .unwrap_or_else(|error| {
+                    tracing::error!(%error, %envelope, "the queue cannot be read");
+                    Vec::new()
+                })
+        })
+    }
+}
+
+impl Inner {
+    /// Admits what our own gateway hands over.
+    async fn take(
+        &self,
+        origin: Origin,
+        envelope: Envelope,
+        message: Arc<[u8]>,
+    ) -> Result<(), Denial> {
+        let refused = |refusal| Denial {
+            reason: Reason::NotEnveloped,
+            refusal,
+        };
+        if !(1..=envelope::MAX_RECIPIENTS).contains(&envelope.recipients.len()) {
+            let status = EnhancedStatus::new(5, 5, 3).unwrap_or(EnhancedStatus::REFUSED);
+            let text = "an envelope has 1 to 100 recipients";
+            return Err(refused(Refusal::permanent(554, status, text)));
+        }
+        // What SMTP cannot carry as it stands is refused here, not at each try (RFC 5321 §2.3.8).
+        Canonical::new(&message).map_err(|fault| {
+            refused(Refusal::permanent(
+                554,
+                EnhancedStatus::CONTENT,
+                fault.to_string(),
+            ))
+        })?;
+        let result = self.admit(origin, envelope, None, message).await;
+        if let Err(denial) = &result {
+            self.deny(denial, "the gateway");
+        }
+        result
+    }
+
+    /// Checks the content, stamps the message and makes it durable. `name` is the sender's name
+    /// for the message when the envelope's identifier is not.
+    pub(crate) async fn admit(
+        &self,
+        origin: Origin,
+        envelope: Envelope,
+        arrived: Option<Arrived>,
+        message: Arc<[u8]>,
+    ) -> Result<(), Denial> {
+        admission::message(&self.settings, &envelope.from, &message)?;
+        let now = self.clock.now();
+        let (from, named) = arrived.map_or((None, true), |one| (Some(one.from.ip()), one.named));
+        let message_id = message_id(&message);
+        // Without an identifier of the envelope the message's own stands in.
+        let name = match (&message_id, named) {
+            (Some(id), false) => id.as_str().to_owned(),
+            _ => envelope.id.as_str().to_owned(),
+        };
+        let intake = Intake {
+            sameness: admission::sameness(&origin, &name, &message),
+            message: trace::stamped(&message, &origin, from, &self.settings.hostname, now),
+            origin,
+            envelope,
+            named,
+            message_id,
+            accepted_at: now,
+        };
+        let (id, octets) = (intake.envelope.id.clone(), intake.message.len());
+        let recipients = intake.envelope.recipients.len();
+        match self.queue.admit(intake).await {
+            Ok(domains) if domains.is_empty() => {
+                tracing::info!(envelope = %id, "taken before; nothing changes");
+                Ok(())
+            }
+            Ok(domains) => {
+                tracing::info!(envelope = %id, recipients, octets, "queued");
+                for domain in domains {
+                    self.destinations.poke(&domain, now);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, envelope = %id, "a message could not be stored");
+                Err(Denial {
+                    reason: Reason::Storage,
+                    refusal: error.refusal(),
+                })
+            }
+        }
+    }
+
+    /// Counts and logs a refusal. Neither the content nor a mailbox is named.
+    pub(crate) fn deny(&self, denial: &Denial, who: &str) {
+        self.tally.count(denial.reason);
+        tracing::warn!(
+            reason = denial.reason.as_str(),
+            code = %denial.refusal.code,
+            status = %denial.refusal.status,
+            from = who,
+            "refused"
+        );
+    }
+}
+
+/// How a message came through the door.
+pub(crate) struct Arrived {
+    pub(crate) from: SocketAddr,
+    /// Whether the peer gave an `ENVID`.
+    pub(crate) named: bool,
+}
+
+fn message_id(message: &[u8]) -> Option<MessageId> {
+    let (header, _) = header::split(message);
+    MessageId::parse(&header.value("Message-ID")?).ok()
+}
+
+/// Takes the lock beside the database; the system gives it back when the process ends, however
+/// it ends.
+fn lock(database: &Path) -> Result<File, RelayError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let failed = |cause| RelayError::Lock {
+        path: path.clone(),
+        cause,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RelayError::Busy(database.to_owned())),
+        Err(TryLockError::Error(cause)) => Err(failed(cause)),
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay")
+            .field("hostname", &self.inner.settings.hostname)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,265 @@
+//! The `[relay]` section.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use liaison_mail::Domain;
+use serde::{Deserialize, Serialize};
+
+/// The `[relay]` section. Times are written `"200ms"`, `"30s"`, `"15m"`, `"4h"`, `"2d"`, or as a
+/// number of seconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The relay's own name: in its greeting, its `Received` lines and its reports. One of the
+    /// dNSNames of its certificate, and its `server_name` in the directory.
+    pub hostname: Domain,
+    /// Where peers connect (SMTP over mutual TLS 1.3), for example `0.0.0.0:2465`.
+    pub listen: SocketAddr,
+    /// The relay's certificate and its issuing authorities, leaf first, PEM.
+    pub certificate: PathBuf,
+    /// The certificate's private key, PEM.
+    pub key: PathBuf,
+    /// The authorities that may vouch for peers, PEM.
+    pub anchors: PathBuf,
+    /// The queue's SQLite file, made if absent. One process a file.
+    pub database: PathBuf,
+    /// The folder of message bodies larger than 128 KiB, made if absent; this relay's alone.
+    pub bodies: PathBuf,
+    /// The mail domains whose mailboxes the gateway behind this relay serves.
+    pub domains: Vec<Domain>,
+    /// The domains that peers may send to through this relay, beyond its own. None by default: an
+    /// open relay is nobody's friend.
+    #[serde(default)]
+    pub transit: Vec<Domain>,
+    /// When to try again, and when to give up.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// What a peer may ask of this relay, and this relay of its machine.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// When to try again, and when to give up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedule {
+    /// The wait after the first failed try, and how long a destination that cannot be reached is
+    /// left alone. Each further wait is twice as long, give or take a fifth. Default: 30s.
+    #[serde(with = "span")]
+    pub first_retry: Duration,
+    /// The longest wait between two tries. Default: 1h.
+    #[serde(with = "span")]
+    pub longest_retry: Duration,
+    /// The age at which the sender of a waiting message is told of the delay. Default: 4h.
+    #[serde(with = "span")]
+    pub delay_notice: Duration,
+    /// The age at which a waiting message is given up and its sender told. Default: 2d.
+    #[serde(with = "span")]
+    pub expiry: Duration,
+    /// How long a delivery may take before the message is handed to another worker. Must be
+    /// longer than the slowest transfer. Default: 15m.
+    #[serde(with = "span")]
+    pub lease: Duration,
+    /// How long the history of a finished message is kept; for as long, the same message from the
+    /// same peer is recognised and not delivered again. Default: 90d.
+    #[serde(with = "span")]
+    pub keep_history: Duration,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Self {
+            first_retry: Duration::from_secs(30),
+            longest_retry: hours(1),
+            delay_notice: hours(4),
+            expiry: hours(48),
+            lease: Duration::from_secs(15 * 60),
+            keep_history: hours(90 * 24),
+        }
+    }
+}
+
+/// What a peer may ask of this relay, and this relay of its machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The largest message taken, in octets. Default: 36700160 (35 MiB: 25 MiB in base64).
+    pub message_octets: usize,
+    /// The most relays a message may have passed before this one. Default: 30.
+    pub hops: usize,
+    /// The most connections served at once. Default: 200.
+    pub connections: usize,
+    /// The most connections of one peer served at once. Default: 20.
+    pub connections_per_peer: usize,
+    /// The most deliveries at once, to all destinations. Default: 64.
+    pub deliveries: usize,
+    /// The most deliveries at once to one destination, so that a slow one cannot hold up the
+    /// others. Default: 4.
+    pub deliveries_per_destination: usize,
+    /// How long a connection to a peer is kept open for the next message. Default: 10s.
+    #[serde(with = "span")]
+    pub linger: Duration,
+    /// How long a connection and its TLS handshake may take, on either side. Default: 30s.
+    #[serde(with = "span")]
+    pub connect: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_octets: 35 * 1024 * 1024,
+            hops: 30,
+            connections: 200,
+            connections_per_peer: 20,
+            deliveries: 64,
+            deliveries_per_destination: 4,
+            linger: Duration::from_secs(10),
+            connect: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Times as people write them.
+mod span {
+    use std::fmt;
+    use std::time::Duration;
+
+    use serde::{Deserializer, Serializer, de};
+
+    /// No setting of a relay is longer: beyond it lies a mistyped unit.
+    const LONGEST: u64 = 10 * 366 * 86_400 * 1000;
+    const UNITS: [(&str, u64); 5] = [
+        ("ms", 1),
+        ("s", 1000),
+        ("m", 60_000),
+        ("h", 3_600_000),
+        ("d", 86_400_000),
+    ];
+
+    pub(super) fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(LONGEST);
+        let (unit, factor) = UNITS
+            .into_iter()
+            .rev()
+            .find(|(_, factor)| millis % factor == 0 && millis >= *factor)
+            .unwrap_or(UNITS[0]);
+        to.serialize_str(&format!("{}{unit}", millis / factor))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        from.deserialize_any(Visitor)
+    }
+
+    struct Visitor;
+
+    impl de::Visitor<'_> for Visitor {
+        type Value = Duration;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a time such as \"200ms\", \"30s\", \"15m\", \"4h\", \"2d\", or seconds")
+        }
+
+        fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Duration, E> {
+            let seconds = u64::try_from(seconds)
+                .map_err(|_| E::invalid_value(de::Unexpected::Signed(seconds), &self))?;
+            self.visit_u64(seconds)
+        }
+
+        fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Duration, E> {
+            bounded(seconds.checked_mul(1000))
+                .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(seconds), &self))
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
+            parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+        }
+    }
+
+    fn parse(text: &str) -> Option<Duration> {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        let (number, unit) = text.split_at(end);
+        let (_, factor) = UNITS.into_iter().find(|(name, _)| *name == unit.trim())?;
+        bounded(number.parse::<u64>().ok()?.checked_mul(factor))
+    }
+
+    fn bounded(millis: Option<u64>) -> Option<Duration> {
+        millis
+            .filter(|millis| *millis <= LONGEST)
+            .map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use liaison_base::config;
+
+    const SHORTEST: &str = r#"
+        hostname = "relay.ch.test"
+        listen = "127.0.0.1:0"
+        certificate = "relay.chain.pem"
+        key = "relay.key"
+        anchors = "root.pem"
+        database = "relay.db"
+        bodies = "bodies"
+        domains = ["ch.test"]
+    "#;
+
+    #[test]
+    fn what_is_not_said_has_a_default_and_nothing_is_carried_onward() {
+        let settings: Settings = config::parse(SHORTEST).unwrap();
+        assert_eq!(settings.schedule, Schedule::default());
+        assert_eq!(settings.limits, Limits::default());
+        assert!(settings.transit.is_empty());
+    }
+
+    #[test]
+    fn times_are_written_as_people_write_them() {
+        let text = format!(
+            "{SHORTEST}\n[schedule]\nfirst_retry = \"200ms\"\nexpiry = 90\nlease = \"15m\"\n"
+        );
+        let schedule = config::parse::<Settings>(&text).unwrap().schedule;
+        assert_eq!(schedule.first_retry, Duration::from_millis(200));
+        assert_eq!(schedule.expiry, Duration::from_secs(90));
+        assert_eq!(schedule.lease, Duration::from_secs(900));
+        assert_eq!(schedule.longest_retry, Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn settings_read_back_as_written() {
+        let mut settings: Settings = config::parse(SHORTEST).unwrap();
+        settings.schedule.first_retry = Duration::from_millis(1500);
+        settings.schedule.expiry = Duration::ZERO;
+        let text = toml_of(&settings);
+        let read: Settings = config::parse(&text).unwrap();
+        assert_eq!(read.schedule, settings.schedule);
+        assert_eq!(read.limits, settings.limits);
+    }
+
+    #[test]
+    fn a_wrong_time_or_key_is_refused() {
+        for wrong in [
+            "first_retry = \"soon\"",
+            "first_retry = \"5 weeks\"",
+            "first_retry = -1",
+            "first_retry = \"99999999999999999999s\"",
+            "first_retry = \"9999999d\"",
+            "frist_retry = \"1s\"",
+        ] {
+            let text = format!("{SHORTEST}\n[schedule]\n{wrong}\n");
+            assert!(
+                config::parse::<Settings>(&text).is_err(),
+                "{wrong} was accepted"
+            );
+        }
+    }
+
+    fn toml_of(settings: &Settings) -> String {
+        toml::to_string(settings).unwrap()
+    }
+}

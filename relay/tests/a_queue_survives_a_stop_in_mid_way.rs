@@ -1,0 +1,52 @@
+//! A process that is cut off in the middle of a delivery leaves nothing lost, and its successor
+//! need not wait for the lease's end.
+
+mod territory;
+
+use liaison_mail::port::{Carriage, HandOver as _};
+use liaison_relay::{RelayError, State};
+use territory::{Territory, envelope, hand_over, sealed};
+use tokio::runtime::Runtime;
+
+#[test]
+fn a_queue_survives_a_stop_in_mid_way() {
+    let territory = Territory::new();
+    let mut home = territory.site("ehpad.test");
+    let large = 300 * 1024;
+
+    let first = Runtime::new().unwrap();
+    first.block_on(async {
+        let relay = home.start().await;
+        assert!(matches!(home.try_open().await, Err(RelayError::Busy(_))));
+        home.gateway.hang(true);
+        let sent = envelope("n1", "soins@ehpad.test", &["ide@ehpad.test"]);
+        hand_over(&relay, sent, sealed("n1", large)).await;
+        // The gateway has the message and will never answer.
+        home.gateway.arrival().await;
+        let held = relay.waiting(10).await.unwrap();
+        assert_eq!(held[0].state, State::Active);
+    });
+    // Every task is dropped where it stands.
+    first.shutdown_timeout(std::time::Duration::from_secs(10));
+
+    home.gateway.hang(false);
+    Runtime::new().unwrap().block_on(async {
+        let relay = home.open().await;
+        let held = relay.waiting(10).await.unwrap();
+        assert_eq!(
+            (held.len(), held[0].state, held[0].attempts),
+            (1, State::Queued, 1)
+        );
+        home.serve(&relay).await;
+        let again = home.gateway.arrival().await;
+        assert_eq!(again.envelope.id.as_str(), "n1");
+        assert!(again.message.ends_with(&sealed("n1", large)));
+        let (id, _, carriage) = home.gateway.news().await;
+        assert_eq!(carriage, Carriage::Delivered);
+        assert_eq!(relay.carriage(id).await[0].1, Carriage::Delivered);
+        // The report about it is the last thing; then the large body's file is gone.
+        home.gateway.report().await;
+        home.stop(relay).await;
+        assert_eq!(std::fs::read_dir(&home.settings.bodies).unwrap().count(), 0);
+    });
+}
