@@ -21,6 +21,7 @@
 
 pub mod accounts;
 pub mod hospital;
+pub mod imap;
 pub mod keys;
 pub mod mailbox;
 pub mod notices;
