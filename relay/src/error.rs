@@ -27,6 +27,9 @@ pub enum RelayError {
     /// Another relay works on the same queue: two would send everything twice.
     #[error("{0} is in use by another relay process; stop it first")]
     Busy(PathBuf),
+    /// There is no queue where one was to be read.
+    #[error("no queue at {0}: give the `database` of the `[relay]` section")]
+    NoQueue(PathBuf),
     /// The lock beside the database cannot be made.
     #[error("cannot lock {path}: {cause}; check the folder and the rights of this user")]
     Lock {

@@ -1,16 +1,19 @@
 //! What the queue knows, for the gateway and for operators: what became of an envelope, what
 //! waits and why, every step of a message.
 
+use std::path::Path;
+
 use liaison_base::clock;
 use liaison_mail::port::Carriage;
 use liaison_mail::{Address, EnhancedStatus, EnvelopeId, Refusal, ReplyCode, ReversePath, Urgency};
+use liaison_store::Store;
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 use time::OffsetDateTime;
 
 use crate::RelayError;
-use crate::queue::State;
 use crate::queue::record::carriage as in_the_senders_terms;
+use crate::queue::{SCHEMA, State};
 
 /// A recipient that the relay still answers for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,42 @@ pub struct Step {
     pub attempt: u32,
     /// The answer that led there, if there was one.
     pub reply: Option<String>,
+}
+
+/// The queue's file as another process reads it while the relay works on it.
+#[derive(Clone, Debug)]
+pub struct History {
+    store: Store,
+}
+
+impl History {
+    /// Opens the queue at `database`, the path of the relay's settings.
+    ///
+    /// # Errors
+    /// [`RelayError::NoQueue`] when there is none; [`RelayError::Store`] when it cannot be read.
+    pub async fn open(database: &Path) -> Result<Self, RelayError> {
+        if !database.is_file() {
+            return Err(RelayError::NoQueue(database.to_owned()));
+        }
+        let store = Store::open(database, &[SCHEMA]).await?;
+        Ok(Self { store })
+    }
+
+    /// As [`crate::Relay::waiting`].
+    ///
+    /// # Errors
+    /// As [`crate::Relay::waiting`].
+    pub async fn waiting(&self, limit: u32) -> Result<Vec<Waiting>, RelayError> {
+        waiting(self.store.read(), limit).await
+    }
+
+    /// As [`crate::Relay::trace`].
+    ///
+    /// # Errors
+    /// As [`crate::Relay::trace`].
+    pub async fn trace(&self, envelope: &EnvelopeId) -> Result<Vec<Step>, RelayError> {
+        trace(self.store.read(), envelope).await
+    }
 }
 
 /// What has become of each recipient of an envelope of the own gateway. The same recipient in

@@ -25,6 +25,8 @@ pub enum Reason {
     NotEnveloped,
     /// A delivery report that is too large, returns content or has a sender to report to.
     ReportShape,
+    /// Line ends or an envelope that SMTP cannot carry.
+    Malformed,
     /// Larger than the settings allow.
     TooLarge,
     /// The message has passed too many relays: it runs in a loop.
@@ -36,7 +38,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Handshake,
         Self::NotAPeer,
         Self::TooManyConnections,
@@ -45,6 +47,7 @@ impl Reason {
         Self::Mailbox,
         Self::NotEnveloped,
         Self::ReportShape,
+        Self::Malformed,
         Self::TooLarge,
         Self::TooManyHops,
         Self::Directory,
@@ -62,6 +65,7 @@ impl Reason {
             Self::Mailbox => "mailbox",
             Self::NotEnveloped => "not_enveloped",
             Self::ReportShape => "report_shape",
+            Self::Malformed => "malformed",
             Self::TooLarge => "too_large",
             Self::TooManyHops => "too_many_hops",
             Self::Directory => "directory",
@@ -109,6 +113,11 @@ impl Reason {
                 550,
                 EnhancedStatus::CONTENT,
                 "a delivery report has a null sender, at most 64 KiB, and returns no content",
+            ),
+            Self::Malformed => permanent(
+                554,
+                EnhancedStatus::CONTENT,
+                "the message cannot be carried as it is written",
             ),
             Self::TooLarge => permanent(552, status(5, 3, 4), "the message is too large"),
             Self::TooManyHops => permanent(

@@ -139,7 +139,7 @@ impl HandOver for Relay {
     ) -> PortFuture<'_, Result<(), Refusal>> {
         Box::pin(async move {
             self.inner
-                .take(Origin::Local, envelope, message)
+                .take(envelope, message)
                 .await
                 .map_err(|denial| denial.refusal)
         })
@@ -159,38 +159,22 @@ impl HandOver for Relay {
 
 impl Inner {
     /// Admits what our own gateway hands over.
-    async fn take(
-        &self,
-        origin: Origin,
-        envelope: Envelope,
-        message: Arc<[u8]>,
-    ) -> Result<(), Denial> {
-        let refused = |refusal| Denial {
-            reason: Reason::NotEnveloped,
-            refusal,
+    async fn take(&self, envelope: Envelope, message: Arc<[u8]>) -> Result<(), Denial> {
+        let result = match fit_for_smtp(&envelope, &message) {
+            Ok(()) => self.admit(Origin::Local, envelope, None, message).await,
+            Err(refusal) => Err(Denial {
+                reason: Reason::Malformed,
+                refusal,
+            }),
         };
-        if !(1..=envelope::MAX_RECIPIENTS).contains(&envelope.recipients.len()) {
-            let status = EnhancedStatus::new(5, 5, 3).unwrap_or(EnhancedStatus::REFUSED);
-            let text = "an envelope has 1 to 100 recipients";
-            return Err(refused(Refusal::permanent(554, status, text)));
-        }
-        // What SMTP cannot carry as it stands is refused here, not at each try (RFC 5321 §2.3.8).
-        Canonical::new(&message).map_err(|fault| {
-            refused(Refusal::permanent(
-                554,
-                EnhancedStatus::CONTENT,
-                fault.to_string(),
-            ))
-        })?;
-        let result = self.admit(origin, envelope, None, message).await;
         if let Err(denial) = &result {
             self.deny(denial, "the gateway");
         }
         result
     }
 
-    /// Checks the content, stamps the message and makes it durable. `name` is the sender's name
-    /// for the message when the envelope's identifier is not.
+    /// Checks the content, stamps the message and makes it durable. `arrived` says how it came
+    /// when a peer brought it.
     pub(crate) async fn admit(
         &self,
         origin: Origin,
@@ -258,6 +242,18 @@ pub(crate) struct Arrived {
     pub(crate) from: SocketAddr,
     /// Whether the peer gave an `ENVID`.
     pub(crate) named: bool,
+}
+
+/// What SMTP cannot carry as it stands is refused at hand-over, not at each try (RFC 5321 §2.3.8).
+fn fit_for_smtp(envelope: &Envelope, message: &[u8]) -> Result<(), Refusal> {
+    if !(1..=envelope::MAX_RECIPIENTS).contains(&envelope.recipients.len()) {
+        let status = EnhancedStatus::new(5, 5, 3).unwrap_or(EnhancedStatus::REFUSED);
+        let text = "an envelope has 1 to 100 recipients";
+        return Err(Refusal::permanent(554, status, text));
+    }
+    Canonical::new(message)
+        .map(drop)
+        .map_err(|fault| Refusal::permanent(554, EnhancedStatus::CONTENT, fault.to_string()))
 }
 
 fn message_id(message: &[u8]) -> Option<MessageId> {

@@ -94,7 +94,7 @@ pub struct Limits {
     pub connections: usize,
     /// The most connections of one peer served at once. Default: 20.
     pub connections_per_peer: usize,
-    /// The most deliveries at once, to all destinations. Default: 64.
+    /// The most deliveries at once to all peers. Default: 64.
     pub deliveries: usize,
     /// The most deliveries at once to one destination, so that a slow one cannot hold up the
     /// others. Default: 4.

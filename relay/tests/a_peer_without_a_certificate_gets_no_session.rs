@@ -6,10 +6,11 @@ mod territory;
 use liaison_mail::EnhancedStatus;
 use liaison_relay::refusals::Reason;
 use liaison_smtp::SmtpError;
-use territory::{Territory, session, until};
+use territory::{Territory, logs, session, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_without_a_certificate_gets_no_session() {
+    let log = logs();
     let territory = Territory::new();
     let mut home = territory.site("ehpad.test");
     let relay = home.start().await;
@@ -33,4 +34,19 @@ async fn a_peer_without_a_certificate_gets_no_session() {
         Ok(_) => panic!("a stranger was let in"),
     }
     assert_eq!(relay.refusals()[&Reason::NotAPeer], 1);
+
+    let log = log.text();
+    for reason in ["handshake", "not_a_peer"] {
+        let line = log
+            .lines()
+            .find(|line| line.contains(&format!("reason=\"{reason}\"")));
+        assert!(
+            line.is_some_and(|line| line.contains("from=")),
+            "{reason} left no line"
+        );
+        assert!(
+            line.is_some_and(|line| line.contains("127.0.0.1")),
+            "without the address"
+        );
+    }
 }

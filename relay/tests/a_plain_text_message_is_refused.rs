@@ -5,10 +5,11 @@ mod territory;
 use liaison_mail::EnhancedStatus;
 use liaison_mail::port::HandOver as _;
 use liaison_relay::refusals::Reason;
-use territory::{PLAIN, Territory, envelope, refusal, session};
+use territory::{PLAIN, Territory, envelope, logs, refusal, session};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_text_message_is_refused() {
+    let log = logs();
     let territory = Territory::new();
     let mut home = territory.site("ehpad.test");
     let relay = home.start().await;
@@ -39,4 +40,16 @@ async fn a_plain_text_message_is_refused() {
     assert_eq!(relay.refusals()[&Reason::NotEnveloped], 2);
     assert!(relay.waiting(10).await.unwrap().is_empty());
     assert!(home.gateway.is_quiet().await);
+
+    let log = log.text();
+    for who in ["the gateway", "relay.ch.test"] {
+        let line = log.lines().find(|line| {
+            line.contains("reason=\"not_enveloped\"") && line.contains(&format!("from=\"{who}\""))
+        });
+        assert!(
+            line.is_some_and(|line| line.contains("550")),
+            "{who} left no line"
+        );
+    }
+    assert!(!log.contains("Nothing is said of any patient"));
 }

@@ -4,6 +4,7 @@
 mod territory;
 
 use liaison_mail::port::{Carriage, HandOver as _};
+use liaison_relay::history::History;
 use liaison_relay::{RelayError, State};
 use territory::{Territory, envelope, hand_over, sealed};
 use tokio::runtime::Runtime;
@@ -25,6 +26,11 @@ fn a_queue_survives_a_stop_in_mid_way() {
         home.gateway.arrival().await;
         let held = relay.waiting(10).await.unwrap();
         assert_eq!(held[0].state, State::Active);
+        // As an operator's command sees it from another process.
+        let beside = History::open(&home.settings.database).await.unwrap();
+        assert_eq!(beside.waiting(10).await.unwrap(), held);
+        let none = History::open(&home.settings.bodies).await;
+        assert!(matches!(none, Err(RelayError::NoQueue(_))));
     });
     // Every task is dropped where it stands.
     first.shutdown_timeout(std::time::Duration::from_secs(10));

@@ -3,7 +3,8 @@
 
 mod territory;
 
-use liaison_mail::Verdict;
+use liaison_mail::{EnvelopeId, Verdict};
+use liaison_relay::State;
 use territory::{Territory, envelope, hand_over, sealed, session};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,6 +50,11 @@ async fn the_same_envelope_twice_is_delivered_once() {
     }
     filed.sort();
     assert_eq!(filed, ["ide@ehpad.test", "soins@ehpad.test"]);
+    for (id, recipients) in [("n1", 1), ("n2", 2)] {
+        let steps = relay.trace(&EnvelopeId::parse(id).unwrap()).await.unwrap();
+        let queued = steps.iter().filter(|step| step.state == State::Queued);
+        assert_eq!(queued.count(), recipients, "{id}");
+    }
     peer.quit().await;
     again.quit().await;
     home.stop(relay).await;

@@ -33,7 +33,7 @@ pub(crate) struct Outbound {
     delivery: Arc<dyn Delivery>,
     news: Arc<dyn News>,
     shutdown: Shutdown,
-    /// One for each delivery at a time, given out in the order of asking.
+    /// One for each delivery to a peer at a time, given out in the order of asking.
     slots: Semaphore,
 }
 

@@ -60,6 +60,7 @@ use crate::RelayError;
 use crate::settings::{Schedule, Settings};
 
 pub(crate) use schedule::later;
+pub(crate) use tables::SCHEMA;
 pub(crate) use transition::Outcome;
 pub use transition::State;
 
@@ -92,7 +93,7 @@ impl Queue {
     /// never committed.
     pub(crate) async fn open(settings: &Settings, now: OffsetDateTime) -> Result<Self, RelayError> {
         let queue = Self {
-            store: Store::open(&settings.database, &[tables::SCHEMA]).await?,
+            store: Store::open(&settings.database, &[SCHEMA]).await?,
             bodies: Bodies::open(settings.bodies.clone())?,
             schedule: settings.schedule.clone(),
             files: Arc::default(),
@@ -239,4 +240,198 @@ fn stored(row: &AnyRow) -> Result<Stored, RelayError> {
 
 fn notify(text: &str) -> Result<Notify, RelayError> {
     Ok(Notify::parse(text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::intake::Intake;
+    use super::*;
+    use crate::notices::Reporter;
+    use liaison_base::clock::{Clock as _, ManualClock};
+    use liaison_mail::{Address, EnhancedStatus, Recipient, Refusal};
+    use std::time::Duration;
+    use time::macros::datetime;
+
+    struct Bench {
+        queue: Queue,
+        clock: ManualClock,
+        _folder: tempfile::TempDir,
+    }
+
+    async fn bench() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let text = format!(
+            "hostname = 'relay.ch.test'\nlisten = '127.0.0.1:0'\ncertificate = 'c'\nkey = 'k'\n\
+             anchors = 'a'\ndatabase = '{}'\nbodies = '{}'\ndomains = ['ch.test']\n",
+            path("relay.db"),
+            path("bodies")
+        );
+        let settings: Settings = liaison_base::config::parse(&text).unwrap();
+        let clock = ManualClock::at(datetime!(2026-11-22 12:00 UTC));
+        let queue = Queue::open(&settings, clock.now()).await.unwrap();
+        Bench {
+            queue,
+            clock,
+            _folder: folder,
+        }
+    }
+
+    impl Bench {
+        async fn admit(&self, id: &str, urgency: Urgency, to: &[&str]) -> Vec<Domain> {
+            let recipients = to
+                .iter()
+                .map(|to| Recipient::closed_loop(Address::parse(to).unwrap()))
+                .collect();
+            let intake = Intake {
+                origin: Origin::Local,
+                envelope: Envelope {
+                    id: EnvelopeId::parse(id).unwrap(),
+                    from: ReversePath::parse("avis@ch.test").unwrap(),
+                    recipients,
+                    ret: Return::Headers,
+                    urgency,
+                },
+                named: true,
+                message_id: None,
+                sameness: id.to_owned(),
+                message: b"sealed".as_slice().into(),
+                accepted_at: self.clock.now(),
+            };
+            self.queue.admit(intake).await.unwrap()
+        }
+
+        async fn claim(&self) -> Vec<lease::Claimed> {
+            let claimed = self.queue.claim(&ehpad(), 50, self.clock.now()).await;
+            claimed.unwrap()
+        }
+
+        async fn record(&self, claimed: lease::Claimed, outcome: Outcome) -> record::Recorded {
+            let message = self.queue.message(claimed.message).await.unwrap().unwrap();
+            let reporter = Reporter::new(&ehpad(), &[]).unwrap();
+            self.queue
+                .record(
+                    message,
+                    vec![(claimed, outcome)],
+                    reporter,
+                    self.clock.now(),
+                )
+                .await
+                .unwrap()
+        }
+
+        async fn reports(&self) -> usize {
+            let sender = Domain::parse("ch.test").unwrap();
+            self.queue
+                .claim(&sender, 50, self.clock.now())
+                .await
+                .unwrap()
+                .len()
+        }
+    }
+
+    fn ehpad() -> Domain {
+        Domain::parse("ehpad.test").unwrap()
+    }
+
+    #[tokio::test]
+    async fn urgent_messages_overtake_and_the_others_keep_their_order() {
+        let bench = bench().await;
+        for (id, urgency) in [
+            ("info", Urgency::Info),
+            ("first", Urgency::Normal),
+            ("second", Urgency::Normal),
+            ("urgent", Urgency::Urgent),
+        ] {
+            assert_eq!(bench.admit(id, urgency, &["a@ehpad.test"]).await, [ehpad()]);
+        }
+        let mut order = Vec::new();
+        for one in bench.claim().await {
+            let message = bench.queue.message(one.message).await.unwrap().unwrap();
+            order.push(message.envelope.id.to_string());
+        }
+        assert_eq!(order, ["urgent", "first", "second", "info"]);
+        assert!(bench.claim().await.is_empty(), "leased twice");
+    }
+
+    #[tokio::test]
+    async fn what_was_admitted_before_is_not_admitted_again() {
+        let bench = bench().await;
+        let to = ["a@ehpad.test", "A@ehpad.test"];
+        assert_eq!(bench.admit("n1", Urgency::Normal, &to).await, [ehpad()]);
+        assert!(bench.admit("n1", Urgency::Normal, &to).await.is_empty());
+        let claims = bench.claim().await;
+        assert_eq!(claims.len(), 1);
+        bench.record(claims[0].clone(), Outcome::Delivered).await;
+        assert!(bench.admit("n1", Urgency::Normal, &to).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_wakes_after_its_lease_changes_nothing() {
+        let bench = bench().await;
+        bench.admit("n1", Urgency::Normal, &["a@ehpad.test"]).await;
+        let frozen = bench.claim().await.remove(0);
+        bench.clock.advance(Duration::from_secs(16 * 60));
+        let released = bench
+            .queue
+            .release_expired(bench.clock.now())
+            .await
+            .unwrap();
+        assert_eq!(released, [ehpad()]);
+        let successor = bench.claim().await.remove(0);
+
+        let gone = Refusal::permanent(550, EnhancedStatus::NO_SUCH_MAILBOX, "gone");
+        let late = bench.record(frozen.clone(), Outcome::Refused(gone)).await;
+        assert!(late.news.is_empty() && late.reports_to.is_empty());
+        bench
+            .queue
+            .release(vec![frozen], bench.clock.now())
+            .await
+            .unwrap();
+        assert!(
+            bench.claim().await.is_empty(),
+            "the successor's lease was broken"
+        );
+        let done = bench.record(successor, Outcome::Delivered).await;
+        assert_eq!(done.news.len(), 1);
+        assert_eq!(bench.reports().await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_deferred_recipient_is_due_at_its_hour_and_not_before() {
+        let bench = bench().await;
+        bench.admit("n1", Urgency::Normal, &["a@ehpad.test"]).await;
+        let claimed = bench.claim().await.remove(0);
+        let later = Refusal::transient(451, EnhancedStatus::TRY_LATER, "later");
+        let recorded = bench.record(claimed, Outcome::Refused(later)).await;
+        let due = bench.queue.next_due(&ehpad()).await.unwrap();
+        assert_eq!(due.map(clock::millis), recorded.due.map(clock::millis));
+        assert!(bench.claim().await.is_empty());
+        bench.clock.advance(Duration::from_secs(36));
+        assert_eq!(bench.claim().await.len(), 1);
+        assert_eq!(bench.reports().await, 0, "nothing is told yet");
+    }
+
+    #[tokio::test]
+    async fn what_is_done_is_forgotten_when_its_time_is_over() {
+        let bench = bench().await;
+        bench.admit("n1", Urgency::Normal, &["a@ehpad.test"]).await;
+        bench.admit("n2", Urgency::Normal, &["b@ehpad.test"]).await;
+        let claimed = bench.claim().await.remove(0);
+        let id = claimed.message;
+        bench
+            .record(claimed, Outcome::Relayed { reports: true })
+            .await;
+        assert!(
+            bench.queue.body(id).await.is_err(),
+            "the body of what is done is kept"
+        );
+        bench.clock.advance(Duration::from_secs(1));
+        assert_eq!(
+            bench.queue.forget_before(bench.clock.now()).await.unwrap(),
+            1
+        );
+        assert!(bench.queue.message(id).await.unwrap().is_none());
+        assert!(bench.queue.message(id + 1).await.unwrap().is_some());
+    }
 }

@@ -4,7 +4,7 @@ use liaison_store::Schema;
 
 /// The component's tables. Each recipient's waiting states have an index of their own, so that a
 /// claim costs the same in an empty queue and in one of a million.
-pub(super) const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     component: "relay",
     migrations: &[
         // origin is the peer's name, or empty for the own gateway; speaks_for its domains when
@@ -24,7 +24,7 @@ pub(super) const SCHEMA: Schema = Schema {
              accepted_at BIGINT NOT NULL,
              done_at BIGINT
          );
-         CREATE INDEX relay_message_envelope ON relay_message (origin, envelope_id);
+         CREATE INDEX relay_message_envelope ON relay_message (envelope_id, origin);
          CREATE INDEX relay_message_done ON relay_message (done_at) WHERE done_at IS NOT NULL;
 
          CREATE TABLE relay_body (
