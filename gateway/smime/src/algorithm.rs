@@ -3,6 +3,7 @@
 //! SHA-1 and MD5 digests, DSA, and RSA keys outside 2048 to 8192 bits have no representation
 //! here, so no signature that uses them can be valid (RFC 8551 §2, RFC 8550 §4.3).
 
+use aws_lc_rs::signature::VerificationAlgorithm as _;
 use aws_lc_rs::{digest, signature};
 use const_oid::ObjectIdentifier;
 
@@ -93,6 +94,15 @@ impl Digest {
         }
     }
 
+    /// The length of the digest.
+    pub(crate) fn octets(self) -> u8 {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+
     pub(crate) fn of(self, octets: &[u8]) -> digest::Digest {
         let algorithm = match self {
             Self::Sha256 => &digest::SHA256,
@@ -135,7 +145,8 @@ pub enum PublicKeyKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
     RsaPkcs1(Digest),
-    RsaPss(Digest),
+    /// With the length of the salt in octets.
+    RsaPss(Digest, u16),
     Ecdsa(Digest),
     Ed25519,
 }
@@ -155,7 +166,10 @@ impl Scheme {
             oid::ECDSA_SHA384 => Self::Ecdsa(Digest::Sha384),
             oid::ECDSA_SHA512 => Self::Ecdsa(Digest::Sha512),
             oid::ED25519 => Self::Ed25519,
-            oid::RSA_PSS => Self::RsaPss(pss_digest(algorithm).ok()?),
+            oid::RSA_PSS => {
+                let (digest, salt) = pss_form(algorithm).ok()?;
+                Self::RsaPss(digest, salt)
+            }
             _ => return None,
         })
     }
@@ -169,7 +183,7 @@ impl Scheme {
         }
         let scheme = Self::of_certificate(algorithm)?;
         let agrees = match scheme {
-            Self::RsaPkcs1(d) | Self::RsaPss(d) | Self::Ecdsa(d) => d == digest,
+            Self::RsaPkcs1(d) | Self::RsaPss(d, _) | Self::Ecdsa(d) => d == digest,
             // RFC 8419 §3.1: the digest of the content is SHA-512.
             Self::Ed25519 => digest == Digest::Sha512,
         };
@@ -190,9 +204,19 @@ impl Scheme {
             (Self::RsaPkcs1(Sha256), Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA256,
             (Self::RsaPkcs1(Sha384), Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA384,
             (Self::RsaPkcs1(Sha512), Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA512,
-            (Self::RsaPss(Sha256), Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA256,
-            (Self::RsaPss(Sha384), Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA384,
-            (Self::RsaPss(Sha512), Rsa(_)) => &signature::RSA_PSS_2048_8192_SHA512,
+            (Self::RsaPss(digest, salt), Rsa(_)) => {
+                // RFC 4056 §3: the signer chooses the salt; OpenSSL takes the longest.
+                let salt = signature::RsaPssSaltLength::Custom(salt);
+                let parameters = match digest {
+                    Sha256 => signature::RSA_PSS_2048_8192_SHA256,
+                    Sha384 => signature::RSA_PSS_2048_8192_SHA384,
+                    Sha512 => signature::RSA_PSS_2048_8192_SHA512,
+                };
+                return parameters
+                    .with_pss_salt_length(salt)
+                    .verify_sig(key, message, signature)
+                    .map_err(|_| BadSignature);
+            }
             (Self::Ecdsa(Sha256), P256) => &signature::ECDSA_P256_SHA256_ASN1,
             (Self::Ecdsa(Sha384), P256) => &signature::ECDSA_P256_SHA384_ASN1,
             (Self::Ecdsa(Sha512), P256) => &signature::ECDSA_P256_SHA512_ASN1,
@@ -213,11 +237,7 @@ impl Scheme {
 
 /// `RSASSA-PSS-params` for a digest, its MGF1 and a salt of the same length (RFC 4056 §3).
 pub(crate) fn pss_parameters<'a>(digest: Digest) -> Node<'a> {
-    let salt = match digest {
-        Digest::Sha256 => 32,
-        Digest::Sha384 => 48,
-        Digest::Sha512 => 64,
-    };
+    let salt = digest.octets();
     sequence(vec![
         explicit(0, digest.identifier_with_null()),
         explicit(1, mgf1_identifier(digest)),
@@ -245,9 +265,9 @@ impl From<BerError> for ParametersError {
     }
 }
 
-/// The digest of `RSASSA-PSS-params`; the mask must use the same one and the salt its length
-/// (RFC 4056 §3). The absent parameters mean SHA-1, which is refused.
-fn pss_digest(algorithm: &Algorithm<'_>) -> Result<Digest, ParametersError> {
+/// The digest and the salt's length of `RSASSA-PSS-params`; the mask must use the same digest
+/// (RFC 4056 §3). Absent fields mean SHA-1, which is refused.
+fn pss_form(algorithm: &Algorithm<'_>) -> Result<(Digest, u16), ParametersError> {
     let parameters = algorithm.parameters.ok_or(ParametersError::NotAccepted)?;
     let mut inner = parameters.children()?;
     let digest = explicit_algorithm(inner.optional(0xa0)?)?.ok_or(ParametersError::NotAccepted)?;
@@ -263,12 +283,10 @@ fn pss_digest(algorithm: &Algorithm<'_>) -> Result<Digest, ParametersError> {
     }
     inner.finish()?;
     let digest = Digest::from_oid(&digest.oid).ok_or(ParametersError::NotAccepted)?;
-    let mask_digest = mask_function(&mask)?;
-    let expected = digest.of(&[]).as_ref().len();
-    if mask_digest != digest.oid() || usize::from(salt) != expected {
+    if mask_function(&mask)? != digest.oid() {
         return Err(ParametersError::NotAccepted);
     }
-    Ok(digest)
+    Ok((digest, salt))
 }
 
 /// `RSAES-OAEP-params`: the digest, that of the mask, and the label (RFC 4055 §4.1). Absent

@@ -113,7 +113,7 @@ impl PrivateKey {
     /// The scheme that the key signs with.
     pub(crate) fn scheme(&self, prefer_pss: bool) -> Scheme {
         match &self.0 {
-            Secret::Rsa { .. } if prefer_pss => Scheme::RsaPss(Digest::Sha256),
+            Secret::Rsa { .. } if prefer_pss => Scheme::RsaPss(Digest::Sha256, 32),
             Secret::Rsa { .. } => Scheme::RsaPkcs1(Digest::Sha256),
             Secret::Ec {
                 kind: PublicKeyKind::P384,

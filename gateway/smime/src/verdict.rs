@@ -107,3 +107,59 @@ pub(crate) fn binding(
             .any(|name| name.eq_ignore_ascii_case(domain));
     bound.then(|| AddressBinding::Domain(domain.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, SanType};
+
+    fn certificate(names: &[SanType], for_mail: bool) -> Certificate {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names.to_vec();
+        if for_mail {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
+        }
+        let key = KeyPair::generate().unwrap();
+        Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap()
+    }
+
+    #[test]
+    fn a_domain_binds_only_a_mail_certificate_without_addresses() {
+        let domain = SanType::DnsName("hopital.test".try_into().unwrap());
+        let other = SanType::Rfc822Name("autre@hopital.test".try_into().unwrap());
+        let bound = |names: &[SanType], for_mail, address| {
+            binding(&certificate(names, for_mail), address, true)
+        };
+        let by_domain = Some(AddressBinding::Domain("Hopital.TEST".to_owned()));
+        assert_eq!(
+            bound(std::slice::from_ref(&domain), true, "a@Hopital.TEST"),
+            by_domain
+        );
+        assert_eq!(
+            bound(std::slice::from_ref(&domain), false, "a@hopital.test"),
+            None
+        );
+        assert_eq!(
+            bound(std::slice::from_ref(&domain), true, "a@x.hopital.test"),
+            None
+        );
+        assert_eq!(bound(&[domain, other], true, "a@hopital.test"), None);
+        assert_eq!(bound(&[], true, "a@hopital.test"), None);
+    }
+
+    #[test]
+    fn an_address_is_matched_whole() {
+        let name = |text: &str| SanType::Rfc822Name(text.try_into().unwrap());
+        let one = certificate(&[name("dr.untel@hopital.test")], true);
+        for other in [
+            "r.untel@hopital.test",
+            "dr.untel@hopital.test.x",
+            "dr.untel@hopital",
+            "dr.untel",
+            "",
+        ] {
+            assert_eq!(binding(&one, other, true), None, "{other}");
+        }
+        assert!(binding(&one, "DR.untel@HOPITAL.test", false).is_some());
+    }
+}

@@ -127,6 +127,11 @@ fn every_signature_form() {
             Kind::Rsa,
             "-keyopt rsa_padding_mode:pss -keyopt rsa_pss_saltlen:32",
         ),
+        (Kind::Rsa, "-keyopt rsa_padding_mode:pss"),
+        (
+            Kind::Rsa,
+            "-md sha384 -keyopt rsa_padding_mode:pss -keyopt rsa_pss_saltlen:20",
+        ),
         (Kind::P256, "-crlfeol"),
     ] {
         scene.sign(kind, options);

@@ -22,7 +22,7 @@ pub(crate) enum Form {
 /// The digest that `identity` signs with.
 pub(crate) fn digest(identity: &Identity, prefer_pss: bool) -> Digest {
     match identity.key().scheme(prefer_pss) {
-        Scheme::RsaPkcs1(d) | Scheme::RsaPss(d) | Scheme::Ecdsa(d) => d,
+        Scheme::RsaPkcs1(d) | Scheme::RsaPss(d, _) | Scheme::Ecdsa(d) => d,
         // RFC 8419 §3.1.
         Scheme::Ed25519 => Digest::Sha512,
     }
@@ -94,7 +94,7 @@ fn signature_algorithm<'a>(scheme: Scheme) -> Vec<Node<'a>> {
     match scheme {
         // RFC 5754 §3.2: every implementation understands rsaEncryption here.
         Scheme::RsaPkcs1(_) => vec![oid_node(&oid::RSA_ENCRYPTION), null()],
-        Scheme::RsaPss(digest) => vec![oid_node(&oid::RSA_PSS), pss_parameters(digest)],
+        Scheme::RsaPss(digest, _) => vec![oid_node(&oid::RSA_PSS), pss_parameters(digest)],
         Scheme::Ecdsa(Digest::Sha256) => vec![oid_node(&oid::ECDSA_SHA256)],
         Scheme::Ecdsa(Digest::Sha384) => vec![oid_node(&oid::ECDSA_SHA384)],
         Scheme::Ecdsa(Digest::Sha512) => vec![oid_node(&oid::ECDSA_SHA512)],
