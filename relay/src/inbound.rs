@@ -65,7 +65,8 @@ pub(crate) async fn open(
 }
 
 async fn welcome(door: Arc<Door>, listener: TcpListener) {
-    let places = Arc::new(Semaphore::new(door.relay.settings.limits.connections));
+    let most = door.relay.settings.limits.connections;
+    let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use liaison_directory_client::{Host, RelayEndpoint};
 use liaison_mail::{Domain, EnhancedStatus, Refusal};
+use liaison_smtp::SmtpError;
 use liaison_smtp::io::{Connection, Timeouts};
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
@@ -35,6 +36,16 @@ pub(super) struct Link {
     /// Whether a message has gone over it: it may have died since.
     pub(super) used: bool,
 }
+
+impl Link {
+    /// Takes leave, briefly: whether the peer hears it changes nothing.
+    pub(super) async fn close(self) {
+        let _ = timeout(LEAVE, self.connection.quit()).await;
+    }
+}
+
+/// How long a peer has to answer QUIT.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// Asks the settings, then the directory.
 pub(super) async fn route(relay: &Inner, domain: &Domain) -> Result<Route, Refusal> {
@@ -85,10 +96,15 @@ pub(super) async fn connect(relay: &Inner, endpoint: &RelayEndpoint) -> Result<L
     let connection = Connection::open(stream, name, timeouts())
         .await
         .map_err(|error| {
-            unreachable(endpoint, &error.to_string());
-            // A peer that wants no session today (554) may want one when its list is mended.
-            let refusal = error.refusal();
-            Refusal::transient(refusal.code.get(), refusal.status, refusal.text)
+            let unanswered = unreachable(endpoint, &error.to_string());
+            match error {
+                // 554 today; once its list or ours is mended, it is another answer.
+                SmtpError::Refused(refusal) => {
+                    let text = format!("the next relay refuses the session: {}", refusal.text);
+                    Refusal::transient(451, unanswered.status, text)
+                }
+                _ => unanswered,
+            }
         })?;
     Ok(Link {
         connection,

@@ -48,7 +48,13 @@ pub(crate) async fn start(
         relay.destinations.due(&domain, due);
     }
     let outbound = Arc::new(Outbound {
-        slots: Semaphore::new(relay.settings.limits.deliveries.max(1)),
+        slots: Semaphore::new(
+            relay
+                .settings
+                .limits
+                .deliveries
+                .clamp(1, Semaphore::MAX_PERMITS),
+        ),
         relay,
         delivery,
         news,
@@ -70,8 +76,9 @@ async fn dispatch(outbound: Arc<Outbound>) {
             outbound.shutdown.spawn(worker::work(worker, domain));
         }
         let nap = next
-            .and_then(|next| Duration::try_from(next - now).ok())
-            .unwrap_or(NAP)
+            .map_or(NAP, |next| {
+                Duration::try_from(next - now).unwrap_or_default()
+            })
             .min(NAP);
         tokio::select! {
             () = destinations.changed() => {}

@@ -80,7 +80,7 @@ pub(super) async fn work(outbound: Arc<Outbound>, domain: Domain) {
     }
     drop(seat);
     if let Some(link) = link {
-        link.connection.quit().await;
+        link.close().await;
     }
 }
 

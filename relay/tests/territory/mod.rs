@@ -187,6 +187,11 @@ impl Table {
         table.push(endpoint);
     }
 
+    pub fn strike_off(&self, server_name: &Domain) {
+        let mut table = self.0.lock().unwrap();
+        table.retain(|one| one.server_name != *server_name);
+    }
+
     fn find(&self, wanted: impl Fn(&RelayEndpoint) -> bool) -> Option<RelayEndpoint> {
         self.0
             .lock()
