@@ -1,0 +1,578 @@
+//! The Merkle tree of an append-only log (RFC 6962 §2.1; verification as RFC 9162 §2.1.3 and
+//! §2.1.4). Pure: a caller keeps the hashes and says which ones it has.
+//!
+//! Only hashes of *complete* subtrees are kept, for they never change again. Everything else (the
+//! root, a proof) is a fold over the few of them that [`nodes_of`] names, at most one a level.
+
+use std::fmt;
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::digest::{Context, SHA256, digest};
+use thiserror::Error;
+
+/// Octets of a hash.
+pub const HASH_LEN: usize = 32;
+/// Most hashes in a proof about a tree of fewer than 2^63 leaves. A consistency proof may have one
+/// more than the tree has levels (RFC 9162 §2.1.4.1).
+pub const MAX_PROOF: usize = 64;
+/// First octet under a leaf's hash (RFC 6962 §2.1).
+const LEAF: u8 = 0;
+/// First octet under an inner node's hash (RFC 6962 §2.1).
+const INNER: u8 = 1;
+
+/// A SHA-256 value. Written in base64 (RFC 4648 §4).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, std::hash::Hash)]
+pub struct Hash([u8; HASH_LEN]);
+
+/// A complete subtree: the `index`th run of 2^`level` leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, std::hash::Hash)]
+pub struct Node {
+    /// 0 for a leaf.
+    pub level: u32,
+    /// Counted from 0 within its level.
+    pub index: u64,
+}
+
+/// Why a proof proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ProofError {
+    /// The index is not below the size, or a size is 0 or beyond the later one.
+    #[error("the proof is about a place that the tree does not have")]
+    OutOfRange,
+    /// Too many or too few hashes for these sizes.
+    #[error("the proof has a wrong number of hashes")]
+    Length,
+    /// The hashes lead to another root.
+    #[error("the proof leads to another root: something was changed")]
+    Root,
+}
+
+impl Hash {
+    /// SHA-256 of `octets`.
+    pub fn of(octets: &[u8]) -> Self {
+        Self::finished(&digest(&SHA256, octets))
+    }
+
+    /// The hash of a leaf that holds `octets` (RFC 6962 §2.1).
+    pub fn leaf(octets: &[u8]) -> Self {
+        let mut context = Context::new(&SHA256);
+        context.update(&[LEAF]);
+        context.update(octets);
+        Self::finished(&context.finish())
+    }
+
+    /// The hash of a node over two others (RFC 6962 §2.1).
+    pub fn inner(left: Self, right: Self) -> Self {
+        let mut context = Context::new(&SHA256);
+        context.update(&[INNER]);
+        context.update(&left.0);
+        context.update(&right.0);
+        Self::finished(&context.finish())
+    }
+
+    /// The root of the tree without leaves (RFC 6962 §2.1).
+    pub fn empty_root() -> Self {
+        Self::of(&[])
+    }
+
+    /// `None` unless there are exactly [`HASH_LEN`] octets.
+    pub fn from_slice(octets: &[u8]) -> Option<Self> {
+        octets.try_into().ok().map(Self)
+    }
+
+    /// Reads canonical base64 of exactly [`HASH_LEN`] octets.
+    pub fn from_base64(text: &str) -> Option<Self> {
+        Self::from_slice(&STANDARD.decode(text).ok()?)
+    }
+
+    /// The octets.
+    pub fn as_bytes(&self) -> &[u8; HASH_LEN] {
+        &self.0
+    }
+
+    fn finished(value: &ring::digest::Digest) -> Self {
+        let mut octets = [0; HASH_LEN];
+        octets.copy_from_slice(value.as_ref());
+        Self(octets)
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&STANDARD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The complete subtrees that make up a range of leaves, from left to right: what [`fold`] needs
+/// to know the range's hash. The range must begin where RFC 6962's split puts it, as all ranges
+/// given out here do; `0..size` gives the root.
+pub fn nodes_of(range: Range<u64>) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    let mut start = range.start;
+    while start < range.end {
+        let level = (range.end - start).ilog2();
+        nodes.push(Node {
+            level,
+            index: start >> level,
+        });
+        start += 1 << level;
+    }
+    nodes
+}
+
+/// The hash of a range from those of its [`nodes_of`]; of no node, the root of an empty tree.
+pub fn fold(hashes: &[Hash]) -> Hash {
+    hashes
+        .iter()
+        .rev()
+        .copied()
+        .reduce(|right, left| Hash::inner(left, right))
+        .unwrap_or_else(Hash::empty_root)
+}
+
+/// The kept subtrees whose hashes are needed to append a leaf to a tree of `size` leaves.
+pub fn joined_by_append(size: u64) -> Vec<Node> {
+    (0..size.trailing_ones())
+        .map(|level| Node {
+            level,
+            index: (size >> level) - 1,
+        })
+        .collect()
+}
+
+/// What appending `leaf` to a tree of `size` leaves adds to the kept subtrees: the leaf and each
+/// subtree that it completes. `joined` are the hashes of [`joined_by_append`].
+pub fn append(size: u64, leaf: Hash, joined: &[Hash]) -> Vec<(Node, Hash)> {
+    let mut added = vec![(
+        Node {
+            level: 0,
+            index: size,
+        },
+        leaf,
+    )];
+    let mut hash = leaf;
+    for (left, level) in joined.iter().zip(1..) {
+        hash = Hash::inner(*left, hash);
+        let index = size >> level;
+        added.push((Node { level, index }, hash));
+    }
+    added
+}
+
+/// The ranges whose hashes prove that leaf `index` is in the tree of `size` leaves, from the
+/// leaf's neighbour up (RFC 6962 §2.1.1).
+///
+/// # Errors
+/// [`ProofError::OutOfRange`] when the tree has no such leaf.
+pub fn inclusion(index: u64, size: u64) -> Result<Vec<Range<u64>>, ProofError> {
+    if index >= size {
+        return Err(ProofError::OutOfRange);
+    }
+    let mut path = Vec::new();
+    let (mut start, mut end) = (0, size);
+    while end - start > 1 {
+        let split = start + split(end - start);
+        if index < split {
+            path.push(split..end);
+            end = split;
+        } else {
+            path.push(start..split);
+            start = split;
+        }
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// The ranges whose hashes prove that the tree of `earlier` leaves begins the tree of `later`
+/// leaves (RFC 6962 §2.1.2).
+///
+/// # Errors
+/// [`ProofError::OutOfRange`] when `earlier` is 0 or greater than `later`.
+pub fn consistency(earlier: u64, later: u64) -> Result<Vec<Range<u64>>, ProofError> {
+    if earlier == 0 || earlier > later {
+        return Err(ProofError::OutOfRange);
+    }
+    let mut path = Vec::new();
+    let (mut start, mut end) = (0, later);
+    while earlier < end {
+        let split = start + split(end - start);
+        if earlier <= split {
+            path.push(split..end);
+            end = split;
+        } else {
+            path.push(start..split);
+            start = split;
+        }
+    }
+    // The reader knows the earlier root: it need not be told when it is itself a subtree.
+    if start > 0 {
+        path.push(start..end);
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// Checks that `leaf` is the leaf `index` of the tree of `size` leaves with this root (RFC 9162
+/// §2.1.3.2).
+///
+/// # Errors
+/// [`ProofError`].
+pub fn verify_inclusion(
+    leaf: Hash,
+    index: u64,
+    path: &[Hash],
+    (size, root): (u64, Hash),
+) -> Result<(), ProofError> {
+    let steps = inclusion(index, size)?;
+    if steps.len() != path.len() {
+        return Err(ProofError::Length);
+    }
+    let reached = steps.iter().zip(path).fold(leaf, |hash, (range, sibling)| {
+        if range.start > index {
+            Hash::inner(hash, *sibling)
+        } else {
+            Hash::inner(*sibling, hash)
+        }
+    });
+    if reached == root {
+        Ok(())
+    } else {
+        Err(ProofError::Root)
+    }
+}
+
+/// Checks that the tree `earlier` (size, root) begins the tree `later`: nothing was changed,
+/// removed or inserted between the two (RFC 9162 §2.1.4.2).
+///
+/// # Errors
+/// [`ProofError`]; a size of 0 is refused, for every tree begins with it and nothing is proved.
+pub fn verify_consistency(
+    earlier: (u64, Hash),
+    later: (u64, Hash),
+    path: &[Hash],
+) -> Result<(), ProofError> {
+    let steps = consistency(earlier.0, later.0)?;
+    if steps.len() != path.len() {
+        return Err(ProofError::Length);
+    }
+    // The walk begins at the last subtree of the earlier tree: named by the proof, unless it is
+    // the whole earlier tree.
+    let mut pairs = steps.iter().zip(path).peekable();
+    let named = pairs.next_if(|(range, _)| range.end == earlier.0);
+    let mut seen = named.map_or(earlier.1, |(_, hash)| *hash);
+    let mut before = seen;
+    for (range, sibling) in pairs {
+        if range.start >= earlier.0 {
+            seen = Hash::inner(seen, *sibling);
+        } else {
+            before = Hash::inner(*sibling, before);
+            seen = Hash::inner(*sibling, seen);
+        }
+    }
+    if before == earlier.1 && seen == later.1 {
+        Ok(())
+    } else {
+        Err(ProofError::Root)
+    }
+}
+
+/// The largest power of two below `size`, which is at least 2 (RFC 6962 §2.1).
+fn split(size: u64) -> u64 {
+    1 << (size - 1).ilog2()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    /// A tree kept as the register keeps it.
+    #[derive(Default)]
+    pub(crate) struct Kept {
+        pub(crate) nodes: HashMap<Node, Hash>,
+        pub(crate) size: u64,
+    }
+
+    impl Kept {
+        pub(crate) fn of(size: u64) -> Self {
+            let mut kept = Self::default();
+            for index in 0..size {
+                kept.append(leaf(index));
+            }
+            kept
+        }
+
+        pub(crate) fn append(&mut self, leaf: Hash) {
+            let joined: Vec<_> = joined_by_append(self.size)
+                .iter()
+                .map(|node| self.nodes[node])
+                .collect();
+            self.nodes.extend(append(self.size, leaf, &joined));
+            self.size += 1;
+        }
+
+        pub(crate) fn hash(&self, range: Range<u64>) -> Hash {
+            let hashes: Vec<_> = nodes_of(range).iter().map(|n| self.nodes[n]).collect();
+            fold(&hashes)
+        }
+
+        pub(crate) fn hashes(&self, ranges: Vec<Range<u64>>) -> Vec<Hash> {
+            ranges.into_iter().map(|range| self.hash(range)).collect()
+        }
+    }
+
+    fn leaf(index: u64) -> Hash {
+        Hash::leaf(&index.to_be_bytes())
+    }
+
+    /// RFC 6962 §2.1 as it is written, over all leaves.
+    fn reference_root(leaves: &[Hash]) -> Hash {
+        match leaves {
+            [] => Hash::empty_root(),
+            [only] => *only,
+            _ => {
+                let mut k = 1;
+                while k * 2 < leaves.len() {
+                    k *= 2;
+                }
+                Hash::inner(reference_root(&leaves[..k]), reference_root(&leaves[k..]))
+            }
+        }
+    }
+
+    /// All sizes up to 40, and those around powers of two.
+    fn sizes() -> Vec<u64> {
+        let mut sizes: Vec<u64> = (1..=40).collect();
+        sizes.extend([63, 64, 65, 127, 128, 129, 200, 255, 256, 257, 300]);
+        sizes
+    }
+
+    #[test]
+    fn the_roots_of_the_known_tree_come_out() {
+        // The eight inputs and roots that Certificate Transparency's implementations share.
+        let inputs: [&[u8]; 8] = [
+            b"",
+            b"\x00",
+            b"\x10",
+            b"\x20\x21",
+            b"\x30\x31",
+            b"\x40\x41\x42\x43",
+            b"\x50\x51\x52\x53\x54\x55\x56\x57",
+            b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
+        ];
+        let hex =
+            |hash: Hash| -> String { hash.as_bytes().iter().map(|b| format!("{b:02x}")).collect() };
+        let mut kept = Kept::default();
+        assert_eq!(
+            hex(kept.hash(0..0)),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+        kept.append(Hash::leaf(inputs[0]));
+        assert_eq!(
+            hex(kept.hash(0..1)),
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+        );
+        for input in &inputs[1..] {
+            kept.append(Hash::leaf(input));
+        }
+        assert_eq!(
+            hex(kept.hash(0..8)),
+            "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
+        );
+    }
+
+    #[test]
+    fn kept_subtrees_give_the_root_of_every_size() {
+        let leaves: Vec<_> = (0..300).map(leaf).collect();
+        let kept = Kept::of(300);
+        for size in 0..=300 {
+            assert_eq!(
+                kept.hash(0..size as u64),
+                reference_root(&leaves[..size]),
+                "{size}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_leaf_of_every_size_is_proved_and_no_other_place_is() {
+        let kept = Kept::of(300);
+        for size in sizes() {
+            let root = kept.hash(0..size);
+            for index in 0..size {
+                let path = kept.hashes(inclusion(index, size).unwrap());
+                assert_eq!(
+                    verify_inclusion(leaf(index), index, &path, (size, root)),
+                    Ok(())
+                );
+                let another = leaf(index + 1);
+                assert!(verify_inclusion(another, index, &path, (size, root)).is_err());
+                let place = (index + 1) % size;
+                if place != index {
+                    assert!(verify_inclusion(leaf(index), place, &path, (size, root)).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_earlier_tree_is_proved_to_begin_every_later_one() {
+        let kept = Kept::of(300);
+        for later in sizes() {
+            for earlier in 1..=later {
+                let path = kept.hashes(consistency(earlier, later).unwrap());
+                let old = (earlier, kept.hash(0..earlier));
+                let new = (later, kept.hash(0..later));
+                assert_eq!(
+                    verify_consistency(old, new, &path),
+                    Ok(()),
+                    "{earlier} {later}"
+                );
+                let other = (earlier, leaf(999));
+                assert!(verify_consistency(other, new, &path).is_err());
+                let other = (later, leaf(999));
+                assert!(verify_consistency(old, other, &path).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_bit_a_lost_or_an_added_hash_is_found() {
+        let kept = Kept::of(100);
+        let root = (100, kept.hash(0..100));
+        for index in [0, 1, 37, 63, 64, 96, 99] {
+            let path = kept.hashes(inclusion(index, 100).unwrap());
+            each_damage(&path, |damaged| {
+                assert!(verify_inclusion(leaf(index), index, damaged, root).is_err());
+            });
+        }
+        for earlier in [1, 2, 31, 32, 33, 64, 65, 99] {
+            let path = kept.hashes(consistency(earlier, 100).unwrap());
+            let old = (earlier, kept.hash(0..earlier));
+            each_damage(&path, |damaged| {
+                assert!(verify_consistency(old, root, damaged).is_err());
+            });
+        }
+    }
+
+    fn each_damage(path: &[Hash], check: impl Fn(&[Hash])) {
+        for at in 0..path.len() {
+            for bit in 0..HASH_LEN * 8 {
+                let mut damaged = path.to_vec();
+                damaged[at].0[bit / 8] ^= 1 << (bit % 8);
+                check(&damaged);
+            }
+            let mut damaged = path.to_vec();
+            damaged.remove(at);
+            check(&damaged);
+        }
+        let mut damaged = path.to_vec();
+        damaged.push(leaf(7));
+        check(&damaged);
+    }
+
+    #[test]
+    fn a_rewritten_past_is_found() {
+        let kept = Kept::of(50);
+        let mut forged = Kept::default();
+        for index in 0..60 {
+            forged.append(leaf(if index == 20 { 999 } else { index }));
+        }
+        let path = forged.hashes(consistency(50, 60).unwrap());
+        let old = (50, kept.hash(0..50));
+        let new = (60, forged.hash(0..60));
+        assert_eq!(verify_consistency(old, new, &path), Err(ProofError::Root));
+    }
+
+    #[test]
+    fn size_zero_proves_nothing() {
+        let empty = Hash::empty_root();
+        assert_eq!(
+            verify_inclusion(leaf(0), 0, &[], (0, empty)),
+            Err(ProofError::OutOfRange)
+        );
+        assert_eq!(
+            verify_consistency((0, empty), (1, leaf(0)), &[]),
+            Err(ProofError::OutOfRange)
+        );
+        assert_eq!(
+            verify_consistency((0, empty), (0, empty), &[]),
+            Err(ProofError::OutOfRange)
+        );
+    }
+
+    #[test]
+    fn the_largest_tree_needs_no_longer_proof_than_the_limit() {
+        let most = i64::MAX as u64;
+        assert!(inclusion(most - 1, most).unwrap().len() <= MAX_PROOF);
+        assert!(inclusion(0, most).unwrap().len() <= MAX_PROOF);
+        assert!(consistency(most - 1, most).unwrap().len() <= MAX_PROOF);
+        assert!(nodes_of(0..most).len() <= MAX_PROOF);
+    }
+
+    /// The public vectors of transparency-dev/merkle (`testdata`): 98 about inclusion and 98 about
+    /// consistency. They are read where `LIAISON_VECTORS` names a folder with `merkle/testdata`.
+    /// One of them has the words "don't care" for a root, which [`Hash`] cannot hold.
+    #[test]
+    fn the_public_vectors_are_judged_as_they_say() {
+        let Some(folder) = std::env::var_os("LIAISON_VECTORS") else {
+            eprintln!("LIAISON_VECTORS is not set: the public Merkle vectors were not at hand");
+            return;
+        };
+        let folder = std::path::Path::new(&folder).join("merkle/testdata");
+        for (kind, number) in [("inclusion", 98), ("consistency", 98)] {
+            let mut files = Vec::new();
+            json_files(&folder.join(kind), &mut files);
+            assert_eq!(files.len(), number, "vectors about {kind}");
+            for file in files {
+                let vector: serde_json::Value =
+                    serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+                let good = judge(kind, &vector).is_some();
+                let no_hash = file.ends_with("sizes-are-equal-one-and-proof-is-empty.json");
+                let wanted = vector["wantErr"] == false && !no_hash;
+                assert_eq!(good, wanted, "{}", file.display());
+            }
+        }
+    }
+
+    /// `None` when the vector's proof is refused, or holds what the types here cannot.
+    fn judge(kind: &str, vector: &serde_json::Value) -> Option<()> {
+        let hash = |name: &str| Hash::from_base64(vector[name].as_str()?);
+        let path: Option<Vec<_>> = match vector["proof"].as_array() {
+            None => Some(Vec::new()),
+            Some(proof) => proof
+                .iter()
+                .map(|h| Hash::from_base64(h.as_str()?))
+                .collect(),
+        };
+        if kind == "inclusion" {
+            let tree = (vector["treeSize"].as_u64()?, hash("root")?);
+            let index = vector["leafIdx"].as_u64()?;
+            verify_inclusion(hash("leafHash")?, index, &path?, tree).ok()
+        } else {
+            let earlier = (vector["size1"].as_u64()?, hash("root1")?);
+            let later = (vector["size2"].as_u64()?, hash("root2")?);
+            verify_consistency(earlier, later, &path?).ok()
+        }
+    }
+
+    fn json_files(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                json_files(&path, files);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+}
