@@ -246,14 +246,11 @@ pub(super) async fn note_arrival(
     tx: &mut AnyConnection,
     tag: Vec<u8>,
 ) -> Result<bool, GatewayError> {
-    let position = signed(size(tx).await?)?;
-    let done = sqlx::query(
-        "INSERT INTO report_arrival (tag, position) VALUES ($1, $2) ON CONFLICT (tag) DO NOTHING",
-    )
-    .bind(tag)
-    .bind(position)
-    .execute(tx)
-    .await?;
+    let done =
+        sqlx::query("INSERT INTO report_arrival (tag) VALUES ($1) ON CONFLICT (tag) DO NOTHING")
+            .bind(tag)
+            .execute(tx)
+            .await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -29,7 +29,8 @@
 //! - Erasing destroys the key, the salt and the text of a report, and adds an entry that says so.
 //!   Every receipt given before still verifies. This is close to an erasure in the sense of the
 //!   GDPR, and not the same: number, date and a commitment that can no longer be opened remain,
-//!   and so do backups until they are replaced.
+//!   and so do backups, and the database's journal until its next checkpoint, until they are
+//!   overwritten.
 
 pub mod entry;
 pub mod merkle;

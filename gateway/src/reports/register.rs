@@ -297,9 +297,10 @@ impl Register {
             return Err("it comes from the reports address itself");
         }
         // RFC 3834 §2: no automatic answer to an automatic message.
-        let automatic = head
-            .value("Auto-Submitted")
-            .is_some_and(|value| !value.trim().eq_ignore_ascii_case("no"));
+        let automatic = head.value("Auto-Submitted").is_some_and(|value| {
+            let keyword = value.split(';').next().unwrap_or_default();
+            !keyword.trim().eq_ignore_ascii_case("no")
+        });
         if automatic {
             return Err("a program wrote it");
         }

@@ -35,7 +35,6 @@ pub const SCHEMA: Schema = Schema {
         content BLOB NOT NULL
     );
     CREATE TABLE report_arrival (
-        tag BLOB PRIMARY KEY,
-        position BIGINT NOT NULL
+        tag BLOB PRIMARY KEY
     );"],
 };

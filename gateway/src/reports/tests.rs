@@ -152,6 +152,23 @@ fn subjects_agree(drafts: &[Draft], number: Number) -> bool {
 }
 
 #[tokio::test]
+async fn a_receipt_verifies_as_its_reader_copies_it_out_of_the_mail() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::new(folder.path()).await;
+    for envelope in ["e1", "e2", "e3", "e4", "e5"] {
+        site.report(envelope, MAIL).await;
+    }
+    for draft in site.drafts().await {
+        let mail = outbound::compose::compose(&draft, "CH de Test", &[author()], NOW).unwrap();
+        assert!(mail.iter().all(u8::is_ascii));
+        let parsed = mail_parser::MessageParser::default().parse(&mail).unwrap();
+        let text = parsed.body_text(0).unwrap();
+        assert!(text.contains("jamais à désigner un responsable"));
+        verify_receipt(&text, site.register.verifier()).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_envelope_delivered_twice_is_one_entry_and_one_receipt() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::new(folder.path()).await;
@@ -192,7 +209,7 @@ async fn programs_are_not_answered() {
     let site = Site::new(folder.path()).await;
     site.report("e1", b"Auto-Submitted: auto-replied\r\n\r\nabsent")
         .await;
-    site.report("e2", b"auto-submitted: No\r\n\r\nby hand")
+    site.report("e2", b"auto-submitted: No; x=y\r\n\r\nby hand")
         .await;
     let ourselves = site.register.address().clone();
     site.register
