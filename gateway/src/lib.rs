@@ -47,6 +47,7 @@ use liaison_mail::{Address, EnvelopeId, Refusal, Verdict};
 use liaison_store::Store;
 use liaison_store::body::Bodies;
 use time::OffsetDateTime;
+use tokio::net::TcpListener;
 
 pub use error::GatewayError;
 pub use settings::Settings;
@@ -181,6 +182,21 @@ impl Gateway {
                 clock: Arc::clone(&self.0.clock),
             };
             submission::serve(door, listen, Arc::clone(&tls), shutdown).await?;
+        }
+        if let Some(listen) = settings.imaps {
+            let refused = |cause| GatewayError::Listen {
+                listen: listen.to_string(),
+                cause,
+            };
+            let listener = TcpListener::bind(listen).await.map_err(refused)?;
+            imap::serve(
+                listener,
+                Arc::clone(&tls),
+                self.0.mailboxes.clone(),
+                Accounts::clone(&self.0.accounts),
+                shutdown,
+            )
+            .map_err(refused)?;
         }
         if let Some(hospital) = &settings.hospital {
             let door = hospital::Door {

@@ -58,6 +58,8 @@ struct Extensions {
     authority_key_id: Option<Vec<u8>>,
     rfc822_names: Vec<String>,
     dns_names: Vec<String>,
+    /// Names of other kinds: never used, but an authority may be constrained on them.
+    other_names: Vec<GeneralName>,
     key_usage: Option<KeyUsage>,
     extended_key_usage: Option<Vec<ObjectIdentifier>>,
     authority: Option<Authority>,
@@ -190,6 +192,11 @@ impl Certificate {
     #[must_use]
     pub fn dns_names(&self) -> &[String] {
         &self.0.extensions.dns_names
+    }
+
+    /// The subject alternative names that are neither addresses nor host names.
+    pub(crate) fn other_names(&self) -> &[GeneralName] {
+        &self.0.extensions.other_names
     }
 
     /// First moment of validity.
@@ -429,7 +436,7 @@ fn read_extensions(tbs: &x509_cert::TbsCertificate) -> Result<Extensions, Materi
         match name {
             GeneralName::Rfc822Name(address) => read.rfc822_names.push(address.to_string()),
             GeneralName::DnsName(domain) => read.dns_names.push(domain.to_string()),
-            _ => {}
+            other => read.other_names.push(other),
         }
     }
     read.unknown_critical = tbs

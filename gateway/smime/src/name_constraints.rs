@@ -24,8 +24,11 @@ pub(crate) fn allow(constraints: &NameConstraints, certificate: &Certificate) ->
         .map(|tree| &tree.base)
         .collect();
     let names = names_of(certificate);
-    let mut known = permitted.iter().chain(&excluded);
-    if !known.all(|base| kind(base).is_some()) {
+    let mut unchecked = permitted
+        .iter()
+        .chain(&excluded)
+        .filter(|base| kind(base).is_none());
+    if unchecked.any(|base| has_name_like(certificate, base)) {
         return false;
     }
     names.iter().all(|name| {
@@ -37,6 +40,13 @@ pub(crate) fn allow(constraints: &NameConstraints, certificate: &Certificate) ->
                 .filter(of_kind)
                 .any(|base| name.is_within(base))
     })
+}
+
+/// Whether the certificate has a name of the kind of `base`, a kind that is not compared here.
+fn has_name_like(certificate: &Certificate, base: &GeneralName) -> bool {
+    let kind = std::mem::discriminant(base);
+    let mut others = certificate.other_names().iter();
+    others.any(|name| std::mem::discriminant(name) == kind)
 }
 
 enum Name<'a> {

@@ -133,16 +133,16 @@ impl Parts {
         let planned = match decision {
             Decision::NoNotice(silence) => {
                 return Ok(Taken {
-                    outcome: format!("no notice: {silence:?}"),
+                    outcome: format!("no notice: {silence}"),
                     drafts: 0,
                 });
             }
             Decision::Held {
                 reason, notices, ..
             } => {
-                self.hold(tx, &format!("{reason:?}"), &notices, now).await?;
+                self.hold(tx, &reason.to_string(), &notices, now).await?;
                 return Ok(Taken {
-                    outcome: format!("held: {reason:?}"),
+                    outcome: format!("held: {reason}"),
                     drafts: 0,
                 });
             }

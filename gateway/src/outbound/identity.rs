@@ -67,12 +67,37 @@ impl Identities {
         Some(self.by_address.get(address)?.name.clone())
     }
 
-    /// Signs as `from` and seals for the holders of these certificates (DER). Each must still
-    /// prove a path to an authority that this site trusts: the directory's word alone is not
-    /// enough, and one that cannot is an error, never left out in silence.
+    /// Whether mail for `address` may be encrypted to this certificate (DER): it names the
+    /// address, and an authority that this site trusts vouches for it.
     ///
     /// # Errors
-    /// [`GatewayError::Identity`].
+    /// What is wrong with it, for the log.
+    pub fn check_recipient(
+        &self,
+        der: &[u8],
+        address: &Address,
+        now: OffsetDateTime,
+    ) -> Result<(), String> {
+        let certificate = Certificate::from_der(der).map_err(|error| error.to_string())?;
+        let named = certificate.addresses();
+        if !named
+            .iter()
+            .any(|name| Address::parse(name).as_ref() == Ok(address))
+        {
+            return Err("the certificate does not name the address".to_owned());
+        }
+        self.trust
+            .check_recipient(&certificate, &[], now)
+            .map(|_| ())
+            .map_err(|fault| fault.to_string())
+    }
+
+    /// Signs as `from` and seals for the holders of these certificates (DER), which
+    /// [`Identities::check_recipient`] has approved.
+    ///
+    /// # Errors
+    /// [`GatewayError::Identity`] when this gateway has no key of `from` or the message cannot be
+    /// sealed.
     pub fn seal(
         &self,
         from: &Address,
@@ -81,18 +106,14 @@ impl Identities {
         now: OffsetDateTime,
     ) -> Result<Vec<u8>, GatewayError> {
         let member = self.by_address.get(from).ok_or_else(|| no_identity(from))?;
-        let mut recipients = Vec::with_capacity(certificates.len());
-        for der in certificates {
-            let failed = |cause: String| GatewayError::Identity {
+        let recipients = certificates
+            .iter()
+            .map(|der| Certificate::from_der(der))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| GatewayError::Identity {
                 address: format!("recipient of {from}"),
-                cause,
-            };
-            let certificate = Certificate::from_der(der).map_err(|e| failed(e.to_string()))?;
-            self.trust
-                .check_recipient(&certificate, &[], now)
-                .map_err(|fault| failed(fault.to_string()))?;
-            recipients.push(certificate);
-        }
+                cause: error.to_string(),
+            })?;
         Sealer::new(SealPolicy::default())
             .sign_with(&member.signer)
             .seal(inner, &recipients, now)

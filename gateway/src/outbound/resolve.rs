@@ -34,6 +34,9 @@ pub enum Impediment {
     /// In the directory, without a certificate that may be used.
     #[error("{0} has no usable encryption certificate in the directory")]
     NoCertificate(Address),
+    /// None of its certificates comes from an authority that this site trusts.
+    #[error("no certificate of {0} in the directory comes from an authority trusted here")]
+    Untrusted(Address),
     /// The directory or the relay refused, in its own words.
     #[error("{0}")]
     Refused(String),

@@ -135,7 +135,10 @@ impl Outbound {
         self.keep_to_earlier_answers(draft, &mut wanted).await?;
         for (wanted, position) in wanted.iter().zip(0_i64..) {
             match resolve(&self.0.directory, wanted, now).await {
-                Resolved::Ready(recipient) => ready.push((position, recipient)),
+                Resolved::Ready(recipient) => match self.trusted(draft, recipient, now) {
+                    Ok(recipient) => ready.push((position, recipient)),
+                    Err(impediment) => stopped.push((position, impediment)),
+                },
                 Resolved::Stopped(impediment) => stopped.push((position, impediment)),
                 Resolved::Later(reason) => return Ok(Outcome::Later(reason)),
             }
@@ -164,6 +167,27 @@ impl Outbound {
             "handed over to the relay"
         );
         Ok(Outcome::Done)
+    }
+
+    /// Keeps the certificates that an authority trusted here vouches for: the directory's word
+    /// alone is not enough to encrypt to a key.
+    fn trusted(
+        &self,
+        draft: &Draft,
+        mut recipient: Ready,
+        now: OffsetDateTime,
+    ) -> Result<Ready, Impediment> {
+        recipient.certificates.retain(|der| {
+            let checked = self.0.identities.check_recipient(der, &recipient.address, now);
+            if let Err(fault) = &checked {
+                tracing::warn!(envelope = %draft.envelope, recipient = %recipient.address, %fault, "a certificate of the directory is not used");
+            }
+            checked.is_ok()
+        });
+        match recipient.certificates.is_empty() {
+            true => Err(Impediment::Untrusted(recipient.address)),
+            false => Ok(recipient),
+        }
     }
 
     /// A recipient that an earlier try has resolved keeps its address: the relay may already

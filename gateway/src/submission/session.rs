@@ -217,7 +217,7 @@ fn recipient_refused(impediment: &Impediment) -> Refusal {
             "adresse inconnue de l'annuaire : verifiez-la, rien n'a ete envoye"
         }
         Impediment::NoMailbox(_) => "ce destinataire n'a pas de boite securisee dans l'annuaire",
-        Impediment::NoCertificate(_) => {
+        Impediment::NoCertificate(_) | Impediment::Untrusted(_) => {
             "ce destinataire n'a pas de certificat utilisable dans l'annuaire"
         }
         Impediment::Ambiguous(_) => "plusieurs destinataires correspondent : precisez l'adresse",

@@ -1,3 +1,75 @@
-//! The `liaison` executable.
+//! `liaison`: secure messaging for care coordination.
+//!
+//! # Map
+//! - `config`: the settings file. `serve`: the roles that it asks for, joined through their ports.
+//! - `demo/`: a fictional territory on this machine and a day in its life.
+//! - `track`: what became of what a gateway sent. `hl7`: pushing a file as a hospital would.
+//!
+//! The library crates never depend on each other; here, and only here, they are joined.
 
-fn main() {}
+mod config;
+mod demo;
+mod error;
+mod hl7;
+mod serve;
+mod track;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Secure messaging for care coordination: hospitals, nursing homes and clinicians.
+#[derive(Parser)]
+#[command(name = "liaison", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the roles whose sections the settings file has, until a termination signal.
+    Serve {
+        /// The settings file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Build a fictional territory on this machine and play a day in it.
+    Demo(demo::Arguments),
+    /// Show what became of each recipient of what a gateway sent, newest first.
+    Track {
+        /// The settings file of the gateway.
+        #[arg(long)]
+        config: PathBuf,
+        /// Print JSON, one object a message.
+        #[arg(long)]
+        json: bool,
+        /// How many messages at most.
+        #[arg(long, default_value_t = 50)]
+        most: u32,
+    },
+    /// Push HL7 v2 as a hospital information system would.
+    Hl7 {
+        #[command(subcommand)]
+        command: hl7::Hl7Command,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Serve { config } => serve::run(&config).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Track { config, json, most } => track::run(&config, json, most).await,
+        Command::Hl7 { command } => hl7::run(command).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error::say(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
