@@ -5,16 +5,15 @@
 //! milliseconds, so few run at once, and a correct password is remembered for a short time as a
 //! keyed digest: a mail client that opens five connections costs one check.
 
+mod failures;
+mod password;
+
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use liaison_base::clock::Clock;
 use liaison_mail::Address;
 use ring::hmac;
@@ -24,16 +23,16 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+pub use password::hash_password;
+
 use crate::keys::{KeyError, fill_random};
+use failures::Failures;
 
 /// Longest password taken, in octets.
 pub const MAX_PASSWORD: usize = 512;
 /// Longest user name taken, in octets.
 pub const MAX_USER: usize = 320;
 
-/// Memory of one check, in KiB (OWASP's 19 MiB with two passes).
-const MEMORY_KIB: u32 = 19 * 1024;
-const PASSES: u32 = 2;
 /// Checks at once; others wait.
 const CHECKS: usize = 2;
 /// Longest wait for a check's turn.
@@ -42,20 +41,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const REMEMBERED: time::Duration = time::Duration::minutes(10);
 /// Most passwords remembered.
 const MAX_REMEMBERED: usize = 256;
-/// Failures that one remote address may collect against one account, and the time after which
-/// one of them is forgiven.
-const PER_ACCOUNT: Rate = Rate {
-    burst: 10,
-    seconds: 6,
-};
-/// The same for one remote address over all accounts.
-const PER_REMOTE: Rate = Rate {
-    burst: 60,
-    seconds: 1,
-};
-/// Most pairs whose failures are counted.
-const MAX_COUNTED: usize = 8192;
-
 /// One account of the settings file.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,8 +189,7 @@ impl Accounts {
             {
                 return Err(AccountError::User(user));
             }
-            let hash = PasswordHash::new(&one.password);
-            if !hash.is_ok_and(|hash| hash.algorithm.as_str() == "argon2id") {
+            if !password::is_usable(&one.password) {
                 return Err(AccountError::Password(user));
             }
             let names = [one.user.to_lowercase(), one.address.key()];
@@ -294,24 +278,6 @@ impl Accounts {
     }
 }
 
-/// Makes the PHC string of a password, for the settings file.
-///
-/// # Errors
-/// [`AccountError::Hash`] when the password is empty or longer than [`MAX_PASSWORD`].
-pub fn hash_password(password: &[u8]) -> Result<String, AccountError> {
-    if password.is_empty() || password.len() > MAX_PASSWORD {
-        return Err(AccountError::Hash("give 1 to 512 octets"));
-    }
-    let params = Params::new(MEMORY_KIB, PASSES, 1, None)
-        .map_err(|_| AccountError::Hash("argon2 refused its parameters"))?;
-    let mut salt = [0; 16];
-    fill_random(&mut salt)?;
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_with_salt(password, &salt)
-        .map(|hash| hash.to_string())
-        .map_err(|_| AccountError::Hash("argon2 refused"))
-}
-
 impl Inner {
     /// Runs argon2 off the asynchronous threads, a few at a time. A password too long to be
     /// anybody's takes the same way and fails.
@@ -322,15 +288,9 @@ impl Inner {
             .map_err(|_| Denied::Busy)?;
         let fits = password.len() <= MAX_PASSWORD;
         let password = Zeroizing::new(password[..password.len().min(MAX_PASSWORD)].to_vec());
-        let correct = tokio::task::spawn_blocking(move || {
-            PasswordHash::new(&hash).is_ok_and(|hash| {
-                Argon2::default()
-                    .verify_password(password.as_slice(), &hash)
-                    .is_ok()
-            })
-        })
-        .await
-        .map_err(|_| Denied::Busy)?;
+        let correct = tokio::task::spawn_blocking(move || password::verify(&hash, &password))
+            .await
+            .map_err(|_| Denied::Busy)?;
         drop(turn);
         Ok(correct && fits)
     }
@@ -384,87 +344,6 @@ fn digested(user: &str, password: &[u8]) -> Zeroizing<Vec<u8>> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A burst that refills by one after so many seconds.
-#[derive(Clone, Copy)]
-struct Rate {
-    burst: u32,
-    seconds: i64,
-}
-
-/// Failures lately: of a name from an address, and of an address altogether (`None`).
-#[derive(Default)]
-struct Failures {
-    hasher: RandomState,
-    counted: HashMap<(Option<u64>, IpAddr), Count>,
-}
-
-struct Count {
-    failures: u32,
-    since: OffsetDateTime,
-}
-
-impl Failures {
-    /// Counts a failure; false when there were too many already.
-    fn count(&mut self, name: &str, remote: IpAddr, now: OffsetDateTime) -> bool {
-        if self.counted.len() >= MAX_COUNTED {
-            self.counted
-                .retain(|(name, _), count| count.left(rate(name), now) > 0);
-        }
-        if self.counted.len() >= MAX_COUNTED {
-            // Whoever fills the table has that many addresses: the account's own owner, whose
-            // password is remembered or correct at once, gets in again when it has drained.
-            return false;
-        }
-        let keys = [(Some(self.hasher.hash_one(name)), remote), (None, remote)];
-        let allowed = keys.iter().all(|key| {
-            let rate = rate(&key.0);
-            let left = self.counted.get(key).map_or(0, |c| c.left(rate, now));
-            left < rate.burst
-        });
-        if allowed {
-            for key in keys {
-                let rate = rate(&key.0);
-                let count = self.counted.entry(key).or_insert(Count {
-                    failures: 0,
-                    since: now,
-                });
-                let left = count.left(rate, now);
-                if left != count.failures {
-                    count.since = now;
-                }
-                count.failures = left + 1;
-            }
-        }
-        allowed
-    }
-
-    /// Takes one counted failure back.
-    fn forgive(&mut self, name: &str, remote: IpAddr) {
-        for key in [(Some(self.hasher.hash_one(name)), remote), (None, remote)] {
-            if let Some(count) = self.counted.get_mut(&key) {
-                count.failures = count.failures.saturating_sub(1);
-            }
-        }
-    }
-}
-
-impl Count {
-    /// Failures not yet forgiven by the passing of time.
-    fn left(&self, rate: Rate, now: OffsetDateTime) -> u32 {
-        let forgiven = (now - self.since).whole_seconds().max(0) / rate.seconds;
-        self.failures
-            .saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX))
-    }
-}
-
-fn rate(name: &Option<u64>) -> Rate {
-    if name.is_some() {
-        PER_ACCOUNT
-    } else {
-        PER_REMOTE
-    }
 }
 
 #[cfg(test)]
@@ -536,7 +415,7 @@ mod tests {
     #[tokio::test]
     async fn guessing_is_slowed_at_its_own_address_only() {
         let (accounts, clock) = accounts();
-        for _ in 0..PER_ACCOUNT.burst {
+        for _ in 0..failures::PER_ACCOUNT.burst {
             let denied = attempt(&accounts, "ide", "x", REMOTE).await.unwrap_err();
             assert_eq!(denied, Denied::WrongPassword);
         }
