@@ -1,1 +1,25 @@
-//! The territory builder and scenarios across processes.
+//! What the scenarios stand on: a real territory of real processes, and clients for its doors.
+//!
+//! # Map
+//! - [`territory`]: builds the demo's territory in a temporary folder, starts, kills and restarts
+//!   its sites, each a `liaison serve`.
+//! - [`imap`], [`smtp`], [`mllp`]: small blocking clients, strict about what they are answered.
+//! - [`tls`]: connections as a client of the territory makes them.
+//! - [`programs`]: programs that nobody here wrote, run as a person would run them.
+//!
+//! Nothing sleeps: a test waits for a line, an answer or the end of a process.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+pub mod imap;
+pub mod mllp;
+pub mod programs;
+pub mod smtp;
+pub mod territory;
+pub mod tls;
+
+pub use territory::Territory;

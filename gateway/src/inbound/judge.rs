@@ -23,8 +23,9 @@ pub(super) struct Judged {
     pub(super) receipt: Option<ReceiptToken>,
 }
 
-/// Judges an opened message. The verdict stands in the header field `X-Liaison-Verification`; one
-/// that is not *verified* also stands at the head of the subject, where every client shows it.
+/// Judges an opened message. The verdict stands in the header field `X-Liaison-Verification` for
+/// programs and in `X-Liaison-Note`, in French, for people; one that is not *verified* also stands
+/// at the head of the subject, where every client shows it.
 pub(super) fn judge(opened: Opened, recipient: &Address) -> Judged {
     let (author, mut words, mut warning) = match opened.signature() {
         SignatureVerdict::Valid(valid) => {
@@ -70,7 +71,7 @@ pub(super) fn judge(opened: Opened, recipient: &Address) -> Judged {
         .filter(|_| warning.is_none())
         .and_then(|author| receipt_asked(&readable, author));
     Judged {
-        message: marked(&readable, &words, warning),
+        message: marked(&readable, (verdict, &words), warning),
         author,
         verdict,
         receipt,
@@ -105,12 +106,13 @@ fn receipt_asked(message: &[u8], author: &Address) -> Option<ReceiptToken> {
 
 /// The message with our fields on top, foreign fields of our prefix removed, and the warning at
 /// the head of the subject.
-fn marked(message: &[u8], words: &str, warning: Option<&str>) -> Vec<u8> {
+fn marked(message: &[u8], (verdict, words): (&str, &str), warning: Option<&str>) -> Vec<u8> {
     let (head, body) = header::split(message);
     let mut marked = Vec::with_capacity(message.len() + 300);
-    marked.extend_from_slice(b"X-Liaison-Verification: ");
-    marked.extend_from_slice(encoded(words).as_bytes());
-    marked.extend_from_slice(b"\r\n");
+    let note = encoded(words);
+    marked.extend_from_slice(
+        format!("X-Liaison-Verification: {verdict}\r\nX-Liaison-Note: {note}\r\n").as_bytes(),
+    );
     if let (Some(warning), 0) = (warning, head.count("Subject")) {
         marked.extend_from_slice(
             format!("Subject: {}\r\n", encoded(&format!("[{warning}]"))).as_bytes(),
@@ -165,13 +167,12 @@ mod tests {
 
     #[test]
     fn a_sender_cannot_write_our_verdict() {
-        let marked = marked(MESSAGE, "signature vérifiée", None);
+        let marked = marked(MESSAGE, ("verified", "signature vérifiée"), None);
         let (head, body) = header::split(&marked);
         assert_eq!(head.count("X-Liaison-Verification"), 1);
-        assert!(
-            head.value("X-Liaison-Verification")
-                .unwrap()
-                .starts_with("=?UTF-8?B?")
+        assert_eq!(
+            head.value("X-Liaison-Verification").as_deref(),
+            Some("verified")
         );
         assert_eq!(head.value("Subject").as_deref(), Some("Bonjour"));
         assert_eq!(body, b"body");
@@ -179,10 +180,10 @@ mod tests {
 
     #[test]
     fn a_warning_stands_at_the_head_of_the_subject() {
-        let marked = marked(MESSAGE, "non", Some("SIGNATURE NON VÉRIFIÉE"));
+        let marked = marked(MESSAGE, ("not verified", "non"), Some("SIGNATURE NON VÉRIFIÉE"));
         let parsed = MessageParser::default().parse(&marked).unwrap();
         assert_eq!(parsed.subject(), Some("[SIGNATURE NON VÉRIFIÉE] Bonjour"));
-        let bare = super::marked(b"From: a@x.test\r\n\r\n", "non", Some("NON SIGNÉ"));
+        let bare = super::marked(b"From: a@x.test\r\n\r\n", ("not verified", "non"), Some("NON SIGNÉ"));
         let parsed = MessageParser::default().parse(&bare).unwrap();
         assert_eq!(parsed.subject(), Some("[NON SIGNÉ]"));
     }

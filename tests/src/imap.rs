@@ -1,0 +1,160 @@
+//! A mail client that reads, blocking.
+
+use std::io;
+use std::path::Path;
+
+use crate::territory::Account;
+use crate::tls::Lines;
+
+/// A session with INBOX selected.
+pub struct Imap {
+    lines: Lines,
+    tags: u32,
+}
+
+/// What a command was answered: untagged lines, and the literals in them.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The untagged lines, each up to its literal.
+    pub lines: Vec<String>,
+    /// The literals, in order.
+    pub literals: Vec<Vec<u8>>,
+    /// The tagged line after its tag: `OK …`, `NO …` or `BAD …`.
+    pub verdict: String,
+}
+
+impl Imap {
+    /// Connects and reads the greeting.
+    pub fn connect(ca: &Path, port: u16) -> Self {
+        let mut lines = Lines::connect(ca, port);
+        let greeting = lines.line();
+        assert!(greeting.starts_with("* OK"), "{greeting}");
+        Self { lines, tags: 0 }
+    }
+
+    /// Connects, logs in and selects INBOX.
+    pub fn open(ca: &Path, port: u16, account: &Account) -> Self {
+        let mut imap = Self::connect(ca, port);
+        imap.ok(&format!(
+            "LOGIN \"{}\" \"{}\"",
+            account.user, account.password
+        ));
+        imap.ok("SELECT INBOX");
+        imap
+    }
+
+    /// Sends a command and returns its answer, whatever the verdict.
+    pub fn command(&mut self, text: &str) -> Answer {
+        self.try_command(text).expect("the server answers")
+    }
+
+    /// Sends a command that must be answered OK.
+    pub fn ok(&mut self, text: &str) -> Answer {
+        let answer = self.command(text);
+        assert!(
+            answer.verdict.starts_with("OK"),
+            "{text}: {}",
+            answer.verdict
+        );
+        answer
+    }
+
+    /// As [`Imap::command`]; an error says that the server is gone.
+    pub fn try_command(&mut self, text: &str) -> io::Result<Answer> {
+        self.tags += 1;
+        let tag = format!("t{}", self.tags);
+        self.lines
+            .try_send(format!("{tag} {text}\r\n").as_bytes())?;
+        self.answer(&tag)
+    }
+
+    /// The decoded subjects of INBOX, in order.
+    pub fn subjects(&mut self) -> Vec<String> {
+        self.messages()
+            .iter()
+            .map(|message| {
+                let parsed = mail_parser::MessageParser::default()
+                    .parse(message)
+                    .unwrap();
+                parsed.subject().unwrap_or_default().to_owned()
+            })
+            .collect()
+    }
+
+    /// The messages of INBOX, in order, without setting \Seen.
+    pub fn messages(&mut self) -> Vec<Vec<u8>> {
+        let uids = self.ok("UID SEARCH ALL");
+        if uids.lines.iter().any(|line| line.trim() == "* SEARCH") {
+            return Vec::new();
+        }
+        self.ok("UID FETCH 1:* (BODY.PEEK[])").literals
+    }
+
+    /// Waits until INBOX has at least `count` messages, as a client in IDLE does.
+    pub fn wait_for(&mut self, count: usize) -> Vec<Vec<u8>> {
+        loop {
+            let messages = self.messages();
+            if messages.len() >= count {
+                return messages;
+            }
+            self.idle(messages.len());
+        }
+    }
+
+    /// Begins IDLE; returns once the server has agreed. End it with [`Imap::idle_end`].
+    pub fn idle_begin(&mut self) -> String {
+        self.tags += 1;
+        let tag = format!("t{}", self.tags);
+        self.lines.send(format!("{tag} IDLE\r\n").as_bytes());
+        loop {
+            if self.lines.line().starts_with('+') {
+                return tag;
+            }
+        }
+    }
+
+    /// The next line that the server sends of itself.
+    pub fn pushed(&mut self) -> String {
+        self.lines.line()
+    }
+
+    /// Ends the IDLE of this tag.
+    pub fn idle_end(&mut self, tag: &str) {
+        self.lines.send(b"DONE\r\n");
+        self.answer(tag).unwrap();
+    }
+
+    fn idle(&mut self, have: usize) {
+        self.tags += 1;
+        let tag = format!("t{}", self.tags);
+        self.lines.send(format!("{tag} IDLE\r\n").as_bytes());
+        loop {
+            let line = self.lines.line();
+            let exists = line
+                .strip_suffix(" EXISTS")
+                .and_then(|line| line.strip_prefix("* ")?.parse::<usize>().ok());
+            if exists.is_some_and(|count| count > have) {
+                break;
+            }
+        }
+        self.idle_end(&tag);
+    }
+
+    fn answer(&mut self, tag: &str) -> io::Result<Answer> {
+        let mut answer = Answer::default();
+        loop {
+            let line = self.lines.try_line()?;
+            if let Some(verdict) = line.strip_prefix(tag).and_then(|v| v.strip_prefix(' ')) {
+                answer.verdict = verdict.to_owned();
+                return Ok(answer);
+            }
+            let announced = line
+                .strip_suffix('}')
+                .and_then(|line| line.rsplit_once('{')?.1.parse().ok());
+            if let Some(count) = announced {
+                answer.literals.push(self.lines.try_octets(count)?);
+            }
+            answer.lines.push(line);
+        }
+    }
+}
