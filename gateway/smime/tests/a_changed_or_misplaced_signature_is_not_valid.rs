@@ -174,6 +174,16 @@ fn sha1_and_unsigned_content_are_told_apart_from_valid_ones() {
         scene.carry(&sha1).unwrap().signature(),
         SignatureVerdict::Invalid(InvalidReason::Algorithm(_))
     ));
+    let rsa = scene.root.person(DOCTOR, Kind::Rsa);
+    scene.folder.person("doctor", &rsa);
+    for mask in ["sha1", "sha512"] {
+        let options = format!("-keyopt rsa_padding_mode:pss -keyopt rsa_mgf1_md:{mask}");
+        let mixed = scene.carry(&scene.sign(&options)).unwrap();
+        assert!(matches!(
+            mixed.signature(),
+            SignatureVerdict::Invalid(InvalidReason::Algorithm(_))
+        ));
+    }
     let plain = scene
         .carry("Content-Type: text/plain\n\nbonjour\n")
         .unwrap();

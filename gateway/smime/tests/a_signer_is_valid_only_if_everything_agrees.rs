@@ -207,6 +207,11 @@ fn revocation_is_known_or_said_to_be_unknown() {
     // Same issuer name, another key: the list counts for nothing.
     let forged = with(Authority::root().crl(&[&doctor.certificate], now() - hour, now() + hour));
     assert!(matches!(revocation(forged), Revocation::NoList { .. }));
+    let unable = Authority::without_crl_sign();
+    let signer = unable.person(DOCTOR, Kind::P256);
+    let list = unable.crl(&[&signer.certificate], now() - hour, now() + hour);
+    let unlisted = simple(&signer, &unable.trust().with_crl(list));
+    assert!(matches!(revocation(unlisted), Revocation::NoList { .. }));
     let mut demanding = OpenPolicy::default();
     demanding.require_revocation = true;
     assert!(matches!(

@@ -116,6 +116,20 @@ impl Authority {
         }
     }
 
+    /// An authority whose certificate lets it issue certificates, and no revocation list; it
+    /// issues one all the same.
+    pub(crate) fn without_crl_sign() -> Self {
+        let mut params = authority_params("Autorité sans liste");
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = key_pair(Kind::P256);
+        let certificate = params.self_signed(&key).unwrap();
+        params.key_usages.push(KeyUsagePurpose::CrlSign);
+        Self {
+            certificate: Certificate::from_der(certificate.der()).unwrap(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
     /// An authority below this one.
     pub(crate) fn below(&self, params: CertificateParams) -> Self {
         let key = key_pair(Kind::P256);
