@@ -216,6 +216,7 @@ mod tests {
     use super::super::note::Signer;
     use super::super::note::tests::signer;
     use super::*;
+    use proptest::prelude::*;
     use time::macros::datetime;
 
     /// The receipt of report `serial` in a log of `size` reports.
@@ -363,6 +364,31 @@ mod tests {
             "entrée 3 sur 7",
         ] {
             assert!(text.contains(said), "{said}");
+        }
+    }
+
+    proptest! {
+        /// Texts made of the pieces of a true receipt, and of anything, are judged, not choked on.
+        #[test]
+        fn shuffled_receipts_are_refused(
+            order in prop::collection::vec((0_usize..20, "\\PC{0,20}", 0..6), 0..30),
+        ) {
+            let signer = signer("ch.test/signalements");
+            let (proof, _) = receipt(&signer, 3, 7);
+            let proof = proof.to_string();
+            let lines: Vec<_> = proof.lines().collect();
+            let text: String = order
+                .iter()
+                .map(|(at, noise, what)| match what {
+                    0 => format!("{noise}\n"),
+                    _ => format!("{}\n", lines[at % lines.len()]),
+                })
+                .collect();
+            // Only the lines of a proof in their order prove anything.
+            prop_assert_eq!(
+                verify_receipt(&text, signer.verifier()).is_ok(),
+                text.contains(&proof) && text.matches(FORM).count() == 1
+            );
         }
     }
 }
