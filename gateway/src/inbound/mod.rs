@@ -139,13 +139,8 @@ impl Inbound {
         judged: Judged,
         now: OffsetDateTime,
     ) -> Result<(), GatewayError> {
-        tracing::info!(
-            envelope = %arrival.envelope.id,
-            %recipient,
-            verdict = judged.verdict,
-            author = judged.author.as_ref().map(tracing::field::display),
-            "arrived"
-        );
+        // Not the author: who reports an error is known to the register alone.
+        tracing::info!(envelope = %arrival.envelope.id, %recipient, verdict = judged.verdict, "arrived");
         if let Some(author) = judged.author.clone()
             && let Ok(report) = DispositionReport::read(&judged.message)
         {
