@@ -10,6 +10,9 @@ use crate::tracking::ReceiptToken;
 
 /// Header fields of this prefix are ours alone: what a sender put there is removed.
 const OURS: &str = "X-Liaison-";
+/// The request for a receipt (RFC 8098 §2.1). The gateway answers it, so that no mail client asks
+/// a clinician about it, and none answers somebody whom nothing proves.
+const RECEIPT: &str = "Disposition-Notification-To";
 
 /// An opened message with its verdict.
 pub(super) struct Judged {
@@ -95,7 +98,7 @@ fn names(message: &[u8], recipient: &Address) -> bool {
 /// A receipt is given only to the author itself (RFC 8098 §2.1), for a message with an identifier.
 fn receipt_asked(message: &[u8], author: &Address) -> Option<ReceiptToken> {
     let (head, _) = header::split(message);
-    let wanted = head.value("Disposition-Notification-To")?;
+    let wanted = head.value(RECEIPT)?;
     let wanted = wanted.trim_start_matches('<').trim_end_matches('>');
     (Address::parse(wanted).ok()? == *author).then_some(())?;
     Some(ReceiptToken {
@@ -120,7 +123,7 @@ fn marked(message: &[u8], (verdict, words): (&str, &str), warning: Option<&str>)
     }
     for field in head.fields() {
         let prefix = field.name.get(..OURS.len()).unwrap_or_default();
-        if prefix.eq_ignore_ascii_case(OURS) {
+        if prefix.eq_ignore_ascii_case(OURS) || field.is(RECEIPT) {
             continue;
         }
         marked.extend_from_slice(field.name.as_bytes());
@@ -175,15 +178,24 @@ mod tests {
             Some("verified")
         );
         assert_eq!(head.value("Subject").as_deref(), Some("Bonjour"));
+        assert_eq!(head.count(RECEIPT), 0, "the client would ask the reader");
         assert_eq!(body, b"body");
     }
 
     #[test]
     fn a_warning_stands_at_the_head_of_the_subject() {
-        let marked = marked(MESSAGE, ("not verified", "non"), Some("SIGNATURE NON VÉRIFIÉE"));
+        let marked = marked(
+            MESSAGE,
+            ("not verified", "non"),
+            Some("SIGNATURE NON VÉRIFIÉE"),
+        );
         let parsed = MessageParser::default().parse(&marked).unwrap();
         assert_eq!(parsed.subject(), Some("[SIGNATURE NON VÉRIFIÉE] Bonjour"));
-        let bare = super::marked(b"From: a@x.test\r\n\r\n", ("not verified", "non"), Some("NON SIGNÉ"));
+        let bare = super::marked(
+            b"From: a@x.test\r\n\r\n",
+            ("not verified", "non"),
+            Some("NON SIGNÉ"),
+        );
         let parsed = MessageParser::default().parse(&bare).unwrap();
         assert_eq!(parsed.subject(), Some("[NON SIGNÉ]"));
     }

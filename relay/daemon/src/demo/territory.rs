@@ -8,10 +8,10 @@
 //! DIR/dac/entries.json        what the shared directory serves
 //! ```
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use liaison_base::log;
@@ -428,7 +428,11 @@ impl Builder {
 
     fn member(&mut self, role: &Role, owner_https: u16) -> Result<Built, CommandError> {
         let folder = self.dir.join(role.name);
-        fs::create_dir_all(&folder).map_err(failed(&folder))?;
+        // Stores, keys and logs of a site are its user's alone.
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .map_err(failed(&folder))?;
         let pki = self.dir.join("pki");
         let authority = self.pki.member(role.domain)?;
         self.authorities.push_str(&authority.authority_pem());
