@@ -324,6 +324,21 @@ pub async fn track(settings: &Settings, most: i64) -> Result<Vec<TrackedMessage>
     messages
 }
 
+/// The register of reports of a gateway, for the command line; the gateway may be running. `None`
+/// when the settings have none.
+///
+/// # Errors
+/// [`GatewayError`] when the database or the site key cannot be used.
+pub async fn register(settings: &Settings) -> Result<Option<Register>, GatewayError> {
+    let Some(reports) = &settings.reports else {
+        return Ok(None);
+    };
+    let store = Store::open(&settings.database, SCHEMAS).await?;
+    let vault = Vault::new(SiteKey::load(&settings.site_key)?, store.clone());
+    let drafts = Drafts::new(store.clone(), &vault);
+    Ok(Some(Register::open(reports, store, &vault, drafts).await?))
+}
+
 /// Removes the files of bodies whose rows were never committed.
 async fn sweep(bodies: &Bodies, mailboxes: &Mailboxes) -> Result<(), GatewayError> {
     let kept = mailboxes.body_files().await?;

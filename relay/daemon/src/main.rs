@@ -3,7 +3,8 @@
 //! # Map
 //! - `config`: the settings file. `serve`: the roles that it asks for, joined through their ports.
 //! - `demo/`: a fictional territory on this machine and a day in its life.
-//! - `track`: what became of what a gateway sent. `hl7`: pushing a file as a hospital would.
+//! - `track`: what became of what a gateway sent. `queue`: what a relay carries. `reports`: the
+//!   register. `hl7`: pushing a file as a hospital would. `secrets`: site keys, password hashes.
 //!
 //! The library crates never depend on each other; here, and only here, they are joined.
 
@@ -11,6 +12,9 @@ mod config;
 mod demo;
 mod error;
 mod hl7;
+mod queue;
+mod reports;
+mod secrets;
 mod serve;
 mod track;
 
@@ -49,6 +53,38 @@ enum Command {
         #[arg(long, default_value_t = 50)]
         most: u32,
     },
+    /// Show what a relay's queue holds.
+    Queue {
+        /// The settings file of the relay.
+        #[arg(long)]
+        config: PathBuf,
+        /// How many recipients at most.
+        #[arg(long, default_value_t = 200)]
+        most: u32,
+    },
+    /// Show each step of one message through a relay.
+    Trace {
+        /// The envelope's identifier, as `track` and the logs give it.
+        envelope: String,
+        /// The settings file of the relay.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// The register of medication errors: entries, key, audit, proof of a receipt.
+    Reports {
+        #[command(subcommand)]
+        command: reports::ReportsCommand,
+    },
+    /// Site keys.
+    Key {
+        #[command(subcommand)]
+        command: secrets::KeyCommand,
+    },
+    /// Passwords of mail accounts.
+    Password {
+        #[command(subcommand)]
+        command: secrets::PasswordCommand,
+    },
     /// Push HL7 v2 as a hospital information system would.
     Hl7 {
         #[command(subcommand)]
@@ -63,6 +99,11 @@ async fn main() -> ExitCode {
         Command::Serve { config } => serve::run(&config).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Track { config, json, most } => track::run(&config, json, most).await,
+        Command::Queue { config, most } => queue::waiting(&config, most).await,
+        Command::Trace { envelope, config } => queue::trace(&config, &envelope).await,
+        Command::Reports { command } => reports::run(command).await,
+        Command::Key { command } => secrets::key(command),
+        Command::Password { command } => secrets::password(command),
         Command::Hl7 { command } => hl7::run(command).await,
     };
     match result {

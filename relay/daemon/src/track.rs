@@ -85,7 +85,8 @@ fn as_json(message: &TrackedMessage) -> serde_json::Value {
     })
 }
 
-fn stamp(at: OffsetDateTime) -> String {
+/// An instant to the second, RFC 3339.
+pub(crate) fn stamp(at: OffsetDateTime) -> String {
     at.replace_nanosecond(0)
         .unwrap_or(at)
         .format(&Rfc3339)
