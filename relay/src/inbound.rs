@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use liaison_base::shutdown::Shutdown;
 use liaison_mail::port::{Delivery, Origin};
 use liaison_mail::{Domain, EnvelopeId, Recipient, Refusal};
+use liaison_smtp::reply::FixedReply;
 use liaison_smtp::server::{Role, Settings};
 use liaison_smtp::{Content, Mail, Transaction, io, reply};
 use ring::digest::{SHA256, digest};
@@ -287,6 +288,18 @@ impl io::Session for Visit<'_> {
             .admit(origin, envelope, Some(arrived), message)
             .await;
         self.answered(result)
+    }
+
+    fn fault(&mut self, reply: &FixedReply) {
+        self.door.relay.tally.count(Reason::Protocol);
+        tracing::warn!(
+            reason = Reason::Protocol.as_str(),
+            code = reply.code,
+            status = reply.status,
+            cause = reply.text,
+            from = %self.name,
+            "refused"
+        );
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Reason {
     NotAPeer,
     /// Too many connections, at all or of this peer.
     TooManyConnections,
+    /// Commands or content that are not SMTP as it is taken here.
+    Protocol,
     /// The sender's domain is not one that the peer speaks for.
     ForeignSender,
     /// The recipient's domain is neither served here nor carried onward.
@@ -38,10 +40,11 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Handshake,
         Self::NotAPeer,
         Self::TooManyConnections,
+        Self::Protocol,
         Self::ForeignSender,
         Self::NotServedHere,
         Self::Mailbox,
@@ -60,6 +63,7 @@ impl Reason {
             Self::Handshake => "handshake",
             Self::NotAPeer => "not_a_peer",
             Self::TooManyConnections => "too_many_connections",
+            Self::Protocol => "protocol",
             Self::ForeignSender => "foreign_sender",
             Self::NotServedHere => "not_served_here",
             Self::Mailbox => "mailbox",
@@ -91,6 +95,7 @@ impl Reason {
                 status(4, 3, 2),
                 "too many connections; try again in a minute",
             ),
+            Self::Protocol => permanent(500, status(5, 5, 2), "not SMTP as it is taken here"),
             Self::ForeignSender => permanent(
                 550,
                 EnhancedStatus::REFUSED,

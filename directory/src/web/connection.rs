@@ -1,5 +1,6 @@
 //! TLS and HTTP on one connection, with its limits.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,16 +57,16 @@ impl Door {
                 taken = self.take() => taken,
             };
             match taken {
-                Some((stream, place)) => self.start(stream, place),
+                Some((stream, remote, place)) => self.start(stream, remote, place),
                 None => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     }
 
-    async fn take(&self) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    async fn take(&self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
         let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
         match self.listener.accept().await {
-            Ok((stream, _)) => Some((stream, place)),
+            Ok((stream, remote)) => Some((stream, remote, place)),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be taken");
                 None
@@ -73,7 +74,7 @@ impl Door {
         }
     }
 
-    fn start(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn start(&self, stream: TcpStream, remote: SocketAddr, place: OwnedSemaphorePermit) {
         let tls = self.tls.clone();
         let routes = self.routes.clone();
         let shutdown = self.shutdown.clone();
@@ -85,10 +86,13 @@ impl Door {
                 shaken = handshake => match shaken {
                     Ok(Ok(stream)) => stream,
                     Ok(Err(error)) => {
-                        tracing::debug!(%error, "TLS handshake failed");
+                        tracing::info!(%remote, %error, "directory: no TLS session");
                         return;
                     }
-                    Err(_) => return,
+                    Err(_) => {
+                        tracing::info!(%remote, "directory: the TLS handshake took too long");
+                        return;
+                    }
                 },
             };
             let connection = http1::Builder::new()
@@ -105,7 +109,7 @@ impl Door {
                 }
             };
             if let Err(error) = ended {
-                tracing::debug!(%error, "connection ended early");
+                tracing::info!(%remote, %error, "directory: connection ended early");
             }
         });
     }

@@ -114,8 +114,12 @@ async fn connection(
         None => converse(&door, stream, remote, shutdown).await,
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => converse(&door, stream, remote, shutdown).await,
-            _ => {
-                tracing::info!(%remote, "feed: no TLS session");
+            Ok(Err(error)) => {
+                tracing::info!(%remote, %error, "feed: no TLS session");
+                return;
+            }
+            Err(_) => {
+                tracing::info!(%remote, "feed: the TLS handshake took too long");
                 return;
             }
         },
@@ -164,7 +168,11 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             answer(door, &mut stream, frame, remote).await?;
         }
         if over {
-            return Ok(());
+            return match decoder.skipped() {
+                0 => Ok(()),
+                // A healthy feed has none: this peer speaks something else.
+                count => Err(format!("{count} bytes came outside MLLP frames")),
+            };
         }
         inside = decoder.is_inside();
     }

@@ -9,6 +9,7 @@ use liaison_mail::{
     Address, EnhancedStatus, EnvelopeId, MessageId, Recipient, Refusal, ReversePath,
 };
 use liaison_smtp::io::Session;
+use liaison_smtp::reply::FixedReply;
 use liaison_smtp::server::Credentials;
 use liaison_smtp::{Content, Mail, Transaction};
 use mail_parser::MessageParser;
@@ -42,6 +43,13 @@ impl Submission {
         })
     }
 
+    /// A refusal of what this account may not do, on its way to the client and to the log.
+    fn refuse(&self, reason: &str) -> Refusal {
+        let remote = self.remote;
+        tracing::warn!(%remote, code = 550, reason, "submission: refused");
+        Refusal::permanent(550, EnhancedStatus::REFUSED, reason)
+    }
+
     fn drafts(&self, transaction: Transaction, content: Content) -> Result<Vec<Draft>, Refusal> {
         let account = self.account()?;
         let bytes = content.into_bytes();
@@ -49,7 +57,9 @@ impl Submission {
         let from = author(&bytes)
             .filter(|from| writes_as(account, from))
             .ok_or_else(|| {
-                refuse("the From of the message must be one of your own addresses, and only one")
+                self.refuse(
+                    "the From of the message must be one of your own addresses, and only one",
+                )
             })?;
         let named = named_recipients(&bytes);
         let own_id = head
@@ -111,9 +121,7 @@ impl Session for Submission {
         let account = self.account()?;
         match &mail.from {
             ReversePath::Address(from) if writes_as(account, from) => Ok(()),
-            _ => Err(refuse(
-                "the envelope sender must be one of your own addresses",
-            )),
+            _ => Err(self.refuse("the envelope sender must be one of your own addresses")),
         }
     }
 
@@ -124,7 +132,9 @@ impl Session for Submission {
             // The directory is away: the draft is kept and asked for again.
             Resolved::Ready(_) | Resolved::Later(_) => Ok(()),
             Resolved::Stopped(impediment) => {
-                tracing::info!(remote = %self.remote, recipient = %recipient.address, reason = %impediment, "submission: recipient refused");
+                // The domain alone: whom nobody knows here may be a patient.
+                let domain = recipient.address.domain();
+                tracing::info!(remote = %self.remote, %domain, reason = %impediment, "submission: recipient refused");
                 Err(recipient_refused(&impediment))
             }
         }
@@ -135,7 +145,7 @@ impl Session for Submission {
         let now = self.door.clock.now();
         for draft in &drafts {
             if !self.door.identities.signs_for(&draft.from) {
-                return Err(refuse("this gateway holds no signing key for your address"));
+                return Err(self.refuse("this gateway holds no signing key for your address"));
             }
             tracing::info!(
                 envelope = %draft.envelope,
@@ -149,6 +159,11 @@ impl Session for Submission {
             let status = EnhancedStatus::TRY_LATER;
             Refusal::transient(451, status, "not kept: try again in a minute")
         })
+    }
+
+    fn fault(&mut self, reply: &FixedReply) {
+        let remote = self.remote;
+        tracing::warn!(%remote, code = reply.code, reason = reply.text, "submission: refused");
     }
 }
 
@@ -196,10 +211,6 @@ fn wanted(recipient: Recipient) -> Wanted {
         label: recipient.address.to_string(),
         query: Query::address(recipient.address),
     }
-}
-
-fn refuse(text: &str) -> Refusal {
-    Refusal::permanent(550, EnhancedStatus::REFUSED, text)
 }
 
 fn login_refused(transient: bool, text: &str) -> Refusal {

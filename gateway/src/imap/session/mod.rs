@@ -171,6 +171,8 @@ impl Session {
 
     /// Refuses a command that is too large to be read.
     pub(super) fn refuse(&mut self, tag: &str, close: bool) {
+        let (connection, remote) = (self.number, self.remote);
+        tracing::warn!(connection, %remote, reason = "command or literal too large", "IMAP command refused");
         let answer = if self.user.is_some() {
             Answer::No("[TOOBIG] The command or the message is too large".to_owned())
         } else {
@@ -431,6 +433,10 @@ impl Session {
         self.text(&format!("{tag} {word} {text}\r\n"));
         if matches!(answer, Answer::Bad(_)) {
             self.errors += 1;
+            if self.errors == 1 || self.errors >= MAX_ERRORS {
+                let (connection, remote, in_a_row) = (self.number, self.remote, self.errors);
+                tracing::info!(connection, %remote, in_a_row, reason = text, "IMAP command refused");
+            }
             if self.errors >= MAX_ERRORS {
                 self.bye("Too many errors");
             }

@@ -10,6 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{READ, Timeouts};
 use crate::command::ClientName;
+use crate::reply::FixedReply;
 use crate::server::{Answer, Credentials, Event, Server, Settings, Step};
 use crate::{Content, Mail, SmtpError, Transaction, Wait};
 
@@ -52,6 +53,12 @@ pub trait Session: Send {
         transaction: Transaction,
         content: Content,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// The client broke the protocol and is told so; for the log. Holds nothing that it sent.
+    /// By default: nothing.
+    fn fault(&mut self, reply: &FixedReply) {
+        let _ = reply;
+    }
 }
 
 /// How a session ended.
@@ -94,7 +101,11 @@ where
     let mut stop = pin!(stop);
     let mut stopping = false;
     loop {
-        match serving.server.step() {
+        let step = serving.server.step();
+        for fault in serving.server.take_faults() {
+            session.fault(&fault);
+        }
+        match step {
             Step::Output(bytes) => serving.write(&bytes).await?,
             Step::Event(event) => {
                 let answer = decide(session, event).await;

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use crate::command::{ClientName, Dialect};
 use crate::data::{Content, Reader};
 use crate::line::LineBuffer;
+use crate::reply::FixedReply;
 use crate::transaction::{Mail, Transaction};
 
 /// How a server presents itself and what it takes. One value serves all connections of a port.
@@ -162,6 +163,9 @@ pub struct Server {
     errors: u32,
     idle_commands: u32,
     failed_logins: u32,
+    /// What was refused since [`Server::take_faults`], and the last of all.
+    faults: Vec<FixedReply>,
+    last_fault: Option<FixedReply>,
 }
 
 enum Phase {
@@ -206,6 +210,8 @@ impl Server {
             errors: 0,
             idle_commands: 0,
             failed_logins: 0,
+            faults: Vec::new(),
+            last_fault: None,
         };
         if server.settings.tls != Tls::Started {
             let greeting = format!("{} ESMTP Liaison", server.settings.hostname);
@@ -251,6 +257,12 @@ impl Server {
         }
     }
 
+    /// What the client was refused for breaking the protocol, since the last call: for the log.
+    /// The same fault several times in a row is given once. Holds nothing that the client sent.
+    pub fn take_faults(&mut self) -> Vec<FixedReply> {
+        std::mem::take(&mut self.faults)
+    }
+
     /// Whether content is being received: the client has the word until the final dot.
     pub fn is_receiving_content(&self) -> bool {
         matches!(self.phase, Phase::Content(_))
@@ -260,6 +272,8 @@ impl Server {
     /// up; the client will try again.
     pub fn shut_down(&mut self) {
         self.close_with(replies::SHUTTING_DOWN);
+        // It is no fault of the client's.
+        self.faults.retain(|fault| *fault != replies::SHUTTING_DOWN);
     }
 
     /// Ends the session with 421 (§4.5.3.2.7): the client was silent too long.

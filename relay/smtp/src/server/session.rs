@@ -325,6 +325,10 @@ impl Server {
     }
 
     fn say(&mut self, reply: FixedReply) {
+        if reply.code >= 400 && self.last_fault != Some(reply) {
+            self.faults.push(reply);
+            self.last_fault = Some(reply);
+        }
         reply.write(&mut self.output);
     }
 
