@@ -27,13 +27,13 @@ pub enum Role {
 }
 
 impl Role {
-    /// The role in English, for operators.
+    /// The role in French: clinicians read it where they are told of a recipient.
     pub fn label(self) -> &'static str {
         match self {
-            Role::FamilyDoctor => "family doctor",
-            Role::NursingHome => "nursing home",
-            Role::HomeNurse => "home nurse",
-            Role::Pharmacy => "pharmacy",
+            Role::FamilyDoctor => "médecin traitant",
+            Role::NursingHome => "EHPAD",
+            Role::HomeNurse => "IDEL",
+            Role::Pharmacy => "pharmacie",
             Role::Coordination => "coordination",
         }
     }

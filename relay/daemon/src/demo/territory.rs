@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use liaison_base::log;
 use liaison_certs_dev::{KeyKind, SavedIdentity};
 use liaison_directory::import::{
-    CertificateRow, EntriesFile, MailboxRow, OrganisationRow, PersonRow, RelayRow,
+    CertificateRow, EntriesFile, MailboxRow, OrganisationRow, PersonRow, RelayRow, ServiceRow,
 };
 use liaison_directory_client::{CacheSettings, Finess, Host, MailboxKind, Rpps};
 use liaison_gateway::accounts::{AccountSettings, hash_password};
@@ -170,6 +170,8 @@ const CAST: &[Role] = &[
 
 /// The address that takes reports of medication errors.
 pub(super) const REPORTS: &str = "signalement@dac-valombre.test";
+/// Where everybody is.
+const TOWN: &str = "Valombre";
 /// Who publishes the directory.
 const DIRECTORY_OWNER: &str = "dac";
 
@@ -358,6 +360,7 @@ struct Built {
     member: Member,
     accounts: Vec<Account>,
     organisation: OrganisationRow,
+    services: Vec<ServiceRow>,
     people: Vec<PersonRow>,
     relay: RelayRow,
     config: Config,
@@ -394,7 +397,7 @@ impl Builder {
             as_of: Some(self.now),
             demonstration: true,
             organisations: built.iter().map(|b| b.organisation.clone()).collect(),
-            services: Vec::new(),
+            services: built.iter().flat_map(|b| b.services.clone()).collect(),
             people: built.iter().flat_map(|b| b.people.clone()).collect(),
             relays: built.iter().map(|b| b.relay.clone()).collect(),
         };
@@ -492,9 +495,10 @@ impl Builder {
                 name: role.organisation.to_owned(),
                 category: Some(role.category.to_owned()),
                 finess: role.finess.map(parse_finess).transpose()?,
-                town: Some("Valombre".to_owned()),
+                town: Some(TOWN.to_owned()),
                 mailboxes: cast.organisation_mailboxes,
             },
+            services: cast.services,
             people: cast.people,
             relay: RelayRow {
                 domain: domain.clone(),
@@ -620,6 +624,7 @@ struct Cast {
     settings: Vec<AccountSettings>,
     accounts: Vec<Account>,
     organisation_mailboxes: Vec<MailboxRow>,
+    services: Vec<ServiceRow>,
     people: Vec<PersonRow>,
 }
 
@@ -649,18 +654,27 @@ impl Cast {
                 revoked_at: None,
             }],
         };
-        // The register has no account; its mailbox belongs to a person's row of its own, so that
-        // the organisation keeps one mailbox.
-        if person.is_service && person.has_account {
-            self.organisation_mailboxes.push(mailbox);
-        } else {
+        let (id, name) = (person.address.to_owned(), person.name.to_owned());
+        if !person.is_service {
             self.people.push(PersonRow {
-                id: person.address.to_owned(),
-                name: person.name.to_owned(),
+                id,
+                name,
                 profession: Some(person.profession.to_owned()),
                 rpps: person.rpps.map(parse_rpps).transpose()?,
                 organisation: Some(role.name.to_owned()),
-                town: Some("Valombre".to_owned()),
+                town: Some(TOWN.to_owned()),
+                mailboxes: vec![mailbox],
+            });
+        } else if person.has_account {
+            self.organisation_mailboxes.push(mailbox);
+        } else {
+            // A service of its own, so that asking for the organisation finds one mailbox.
+            self.services.push(ServiceRow {
+                id,
+                name,
+                organisation: role.name.to_owned(),
+                activity: Some(person.profession.to_owned()),
+                town: Some(TOWN.to_owned()),
                 mailboxes: vec![mailbox],
             });
         }
