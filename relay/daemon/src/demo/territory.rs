@@ -370,7 +370,7 @@ impl Builder {
     fn new(dir: PathBuf, now: OffsetDateTime) -> Result<Self, CommandError> {
         // Below the range from which the system takes ports for outgoing connections; a start that
         // differs by process, by more than a territory takes, keeps two demos apart.
-        let offset = u16::try_from(std::process::id() % 300).unwrap_or(0) * 40;
+        let offset = u16::try_from(std::process::id() % 297).unwrap_or(0) * 40;
         let pki = liaison_certs_dev::Territory::new(now)?;
         Ok(Self {
             authorities: pki.root_pem(),
