@@ -26,21 +26,23 @@ pub struct Answer {
 impl Imap {
     /// Connects and reads the greeting.
     pub fn connect(ca: &Path, port: u16) -> Self {
-        let mut lines = Lines::connect(ca, port);
-        let greeting = lines.line();
-        assert!(greeting.starts_with("* OK"), "{greeting}");
-        Self { lines, tags: 0 }
+        Self::try_connect(ca, port).expect("the server greets")
     }
 
     /// Connects, logs in and selects INBOX.
     pub fn open(ca: &Path, port: u16, account: &Account) -> Self {
-        let mut imap = Self::connect(ca, port);
-        imap.ok(&format!(
-            "LOGIN \"{}\" \"{}\"",
-            account.user, account.password
-        ));
-        imap.ok("SELECT INBOX");
-        imap
+        Self::try_open(ca, port, account).expect("the server lets in")
+    }
+
+    /// As [`Imap::open`]; an error says that the server is gone.
+    pub fn try_open(ca: &Path, port: u16, account: &Account) -> io::Result<Self> {
+        let mut imap = Self::try_connect(ca, port)?;
+        let login = format!("LOGIN \"{}\" \"{}\"", account.user, account.password);
+        for command in [login.as_str(), "SELECT INBOX"] {
+            let verdict = imap.try_command(command)?.verdict;
+            assert!(verdict.starts_with("OK"), "{verdict}");
+        }
+        Ok(imap)
     }
 
     /// Sends a command and returns its answer, whatever the verdict.
@@ -122,6 +124,13 @@ impl Imap {
     pub fn idle_end(&mut self, tag: &str) {
         self.lines.send(b"DONE\r\n");
         self.answer(tag).unwrap();
+    }
+
+    fn try_connect(ca: &Path, port: u16) -> io::Result<Self> {
+        let mut lines = Lines::try_connect(ca, port)?;
+        let greeting = lines.try_line()?;
+        assert!(greeting.starts_with("* OK"), "{greeting}");
+        Ok(Self { lines, tags: 0 })
     }
 
     fn idle(&mut self, have: usize) {

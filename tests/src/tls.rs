@@ -22,14 +22,19 @@ pub struct Lines {
 impl Lines {
     /// Connects to a port on 127.0.0.1, whose certificate must come from `ca`.
     pub fn connect(ca: &Path, port: u16) -> Self {
-        let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the port is open");
-        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-        tcp.set_nodelay(true).unwrap();
+        Self::try_connect(ca, port).expect("the port is open")
+    }
+
+    /// As [`Lines::connect`]; an error says that nobody listens.
+    pub fn try_connect(ca: &Path, port: u16) -> std::io::Result<Self> {
+        let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        tcp.set_read_timeout(Some(PATIENCE))?;
+        tcp.set_nodelay(true)?;
         let name = ServerName::IpAddress(Ipv4Addr::LOCALHOST.into());
         let connection = ClientConnection::new(Arc::new(client_config(ca)), name).unwrap();
-        Self {
+        Ok(Self {
             stream: BufReader::new(StreamOwned::new(connection, tcp)),
-        }
+        })
     }
 
     /// Sends bytes as they are.

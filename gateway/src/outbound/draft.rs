@@ -18,7 +18,10 @@ use crate::tracking::{Expected, Ledger, Subject};
 /// The tables of outbound in the gateway's database.
 pub const SCHEMA: Schema = Schema {
     component: "outbound",
-    migrations: &[include_str!("0001_outbound.sql")],
+    migrations: &[
+        include_str!("0001_outbound.sql"),
+        include_str!("0002_submitted.sql"),
+    ],
 };
 
 /// A message on its way out. One draft becomes one envelope.
@@ -157,29 +160,17 @@ impl Drafts {
         Ok(())
     }
 
-    /// Makes drafts durable in a transaction of their own and wakes the worker.
-    ///
-    /// # Errors
-    /// [`GatewayError::Store`]; nothing was kept then.
-    pub async fn add(&self, drafts: Vec<Draft>, at: OffsetDateTime) -> Result<(), GatewayError> {
-        let this = self.clone();
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    for draft in &drafts {
-                        this.insert(tx, draft, at).await?;
-                    }
-                    Ok::<_, GatewayError>(())
-                })
-            })
-            .await?;
-        self.wake();
-        Ok(())
-    }
-
     /// Tells the worker that a committed transaction has added drafts.
     pub fn wake(&self) {
         self.waiting.notify_one();
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn key(&self) -> &SealingKey {
+        &self.key
     }
 
     pub(super) async fn woken(&self) {

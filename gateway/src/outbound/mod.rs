@@ -13,6 +13,7 @@
 //! after a crash the draft is taken up again and the relay carries one message.
 //!
 //! - [`draft`]: what is to be sent, and its table.
+//! - `submitted`: what a mail client submits again is taken once.
 //! - [`resolve`]: one verdict for each wanted recipient.
 //! - [`compose`]: the readable message, made by lettre once the addresses are known.
 //! - [`identity`]: which certificate signs for which address, and opens for it.
@@ -23,9 +24,11 @@ pub mod draft;
 pub mod identity;
 pub mod resolve;
 
+mod submitted;
 mod worker;
 
 pub use draft::{Content, Draft, Drafts, Loop, Wanted};
 pub use worker::Outbound;
 
+pub(crate) use submitted::Submitted;
 pub(crate) use worker::Parts;

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::Door;
 use crate::accounts::Account;
+use crate::outbound::Submitted;
 use crate::outbound::draft::{Content as DraftContent, Draft, Loop, Wanted};
 use crate::outbound::resolve::{Impediment, Resolved, resolve_query};
 
@@ -50,21 +51,22 @@ impl Submission {
         Refusal::permanent(550, EnhancedStatus::REFUSED, reason)
     }
 
-    fn drafts(&self, transaction: Transaction, content: Content) -> Result<Vec<Draft>, Refusal> {
+    fn drafts(
+        &self,
+        transaction: Transaction,
+        bytes: &[u8],
+        own_id: Option<MessageId>,
+    ) -> Result<Vec<Draft>, Refusal> {
         let account = self.account()?;
-        let bytes = content.into_bytes();
-        let (head, _) = header::split(&bytes);
-        let from = author(&bytes)
+        let (head, _) = header::split(bytes);
+        let from = author(bytes)
             .filter(|from| writes_as(account, from))
             .ok_or_else(|| {
                 self.refuse(
                     "the From of the message must be one of your own addresses, and only one",
                 )
             })?;
-        let named = named_recipients(&bytes);
-        let own_id = head
-            .value("Message-ID")
-            .and_then(|id| MessageId::parse(&id).ok());
+        let named = named_recipients(bytes);
         // One envelope for all who see one another; one for each blind recipient, so that nobody
         // learns of them from the recipients that an envelope lists (RFC 5652 §6.2).
         let (visible, blind): (Vec<_>, Vec<_>) = transaction
@@ -90,7 +92,7 @@ impl Submission {
                     number: String::new(),
                     title: String::new(),
                 },
-                content: DraftContent::Mime(bytes.clone()),
+                content: DraftContent::Mime(bytes.to_vec()),
             });
         }
         Ok(drafts)
@@ -141,7 +143,13 @@ impl Session for Submission {
     }
 
     async fn message(&mut self, transaction: Transaction, content: Content) -> Result<(), Refusal> {
-        let drafts = self.drafts(transaction, content)?;
+        let bytes = content.into_bytes();
+        let own_id = header::split(&bytes)
+            .0
+            .value("Message-ID")
+            .and_then(|id| MessageId::parse(&id).ok());
+        let drafts = self.drafts(transaction, &bytes, own_id.clone())?;
+        let from = drafts.first().map(|draft| draft.from.clone());
         let now = self.door.clock.now();
         for draft in &drafts {
             if !self.door.identities.signs_for(&draft.from) {
@@ -154,11 +162,27 @@ impl Session for Submission {
                 "submitted"
             );
         }
-        self.door.drafts.add(drafts, now).await.map_err(|error| {
-            tracing::error!(%error, "a submitted message could not be kept");
-            let status = EnhancedStatus::TRY_LATER;
-            Refusal::transient(451, status, "not kept: try again in a minute")
-        })
+        let submitted = match (&from, &own_id) {
+            (Some(from), Some(message_id)) => Some(Submitted {
+                from,
+                message_id,
+                message: &bytes,
+            }),
+            _ => None,
+        };
+        match self.door.drafts.submit(drafts, submitted, now).await {
+            Ok(0) => {
+                tracing::info!(message_id = ?own_id, "submitted before; nothing is sent twice");
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::error!(%error, "a submitted message could not be kept");
+                let status = EnhancedStatus::TRY_LATER;
+                let text = "not kept: try again in a minute";
+                Err(Refusal::transient(451, status, text))
+            }
+        }
     }
 
     fn fault(&mut self, reply: &FixedReply) {
