@@ -8,9 +8,10 @@ use liaison_gateway::tracking::State;
 use mail_parser::MessageParser;
 use tokio::time::Instant;
 
+use super::cast::REPORTS;
 use super::client::{Reader, submit};
 use super::feed;
-use super::territory::{Account, REPORTS, Territory};
+use super::territory::{Account, Territory};
 use crate::error::CommandError;
 use crate::hl7::Feed;
 use crate::track;

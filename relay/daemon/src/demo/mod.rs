@@ -1,7 +1,8 @@
 //! `liaison demo`: a fictional territory on this machine and a day in its life.
 //!
 //! # Map
-//! - [`territory`]: who there is, and the folder with a site for each member.
+//! - `cast`: who there is. [`territory`]: the folder with a site for each member, and how `build`
+//!   and `people` fill it.
 //! - `site`: a member's process, a real `liaison serve`.
 //! - `feed`: what the hospital's system pushes. `client`: what a mail client does.
 //! - `day`: the script, played through the real doors; each step is checked as it happens.
@@ -9,9 +10,12 @@
 //! Nothing in it is real: people, numbers and domains cannot exist, and the certificates say that
 //! they are not to be trusted.
 
+mod build;
+mod cast;
 mod client;
 mod day;
 mod feed;
+mod people;
 mod site;
 mod territory;
 
