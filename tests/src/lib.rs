@@ -4,6 +4,8 @@
 //! - [`territory`]: builds the demo's territory in a temporary folder, starts, kills and restarts
 //!   its sites, each a `liaison serve`.
 //! - [`imap`], [`smtp`], [`mllp`]: small blocking clients, strict about what they are answered.
+//! - [`peer`]: another relay, with a certificate or without; [`raw`]: octets that no client sends.
+//! - [`logs`]: what the sites logged; [`routine`]: what they do all day.
 //! - [`tls`]: connections as a client of the territory makes them.
 //! - [`programs`]: programs that nobody here wrote, run as a person would run them.
 //!
@@ -16,8 +18,12 @@
 )]
 
 pub mod imap;
+pub mod logs;
 pub mod mllp;
+pub mod peer;
 pub mod programs;
+pub mod raw;
+pub mod routine;
 pub mod smtp;
 pub mod territory;
 pub mod tls;
