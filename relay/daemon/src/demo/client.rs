@@ -71,6 +71,8 @@ impl Lines {
 pub(super) struct Reader {
     lines: Lines,
     tags: u32,
+    /// The server has said since this was cleared that something is new (RFC 3501 §7.3.1).
+    has_news: bool,
 }
 
 impl Reader {
@@ -83,6 +85,7 @@ impl Reader {
         let mut reader = Self {
             lines: Lines::connect(ca, port).await?,
             tags: 0,
+            has_news: false,
         };
         reader.lines.line().await?;
         reader
@@ -100,10 +103,14 @@ impl Reader {
     pub(super) async fn wait_for(&mut self, words: &str) -> Result<u32, CommandError> {
         let search = async {
             loop {
+                self.has_news = false;
                 if let Some(uid) = self.find(words).await? {
                     return Ok(uid);
                 }
-                self.idle().await?;
+                // What arrived while the server searched is told beside its answer, and only once.
+                if !self.has_news {
+                    self.idle().await?;
+                }
             }
         };
         tokio::time::timeout(PATIENCE, search)
@@ -147,7 +154,7 @@ impl Reader {
             .await?;
         loop {
             let line = self.lines.line().await?;
-            if line.starts_with("* ") && line.ends_with(" EXISTS") {
+            if is_exists(&line) {
                 break;
             }
         }
@@ -178,6 +185,7 @@ impl Reader {
                     false => Err(CommandError::Day(format!("the server answered{verdict}"))),
                 };
             }
+            self.has_news |= is_exists(&line);
             let announced = line
                 .strip_suffix('}')
                 .and_then(|line| line.rsplit_once('{')?.1.parse().ok());
@@ -187,6 +195,11 @@ impl Reader {
             lines.push(line);
         }
     }
+}
+
+/// `* n EXISTS`: the folder has grown.
+fn is_exists(line: &str) -> bool {
+    line.starts_with("* ") && line.ends_with(" EXISTS")
 }
 
 /// Submits a message as its author.
