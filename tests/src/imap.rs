@@ -10,6 +10,8 @@ use crate::tls::Lines;
 pub struct Imap {
     lines: Lines,
     tags: u32,
+    /// How many messages the server has said there are.
+    exists: usize,
 }
 
 /// What a command was answered: untagged lines, and the literals in them.
@@ -99,7 +101,10 @@ impl Imap {
             if messages.len() >= count {
                 return messages;
             }
-            self.idle(messages.len());
+            // What the last answer has told already is not told again in IDLE.
+            if self.exists <= messages.len() {
+                self.idle(messages.len());
+            }
         }
     }
 
@@ -130,7 +135,11 @@ impl Imap {
         let mut lines = Lines::try_connect(ca, port)?;
         let greeting = lines.try_line()?;
         assert!(greeting.starts_with("* OK"), "{greeting}");
-        Ok(Self { lines, tags: 0 })
+        Ok(Self {
+            lines,
+            tags: 0,
+            exists: 0,
+        })
     }
 
     fn idle(&mut self, have: usize) {
@@ -139,20 +148,28 @@ impl Imap {
         self.lines.send(format!("{tag} IDLE\r\n").as_bytes());
         loop {
             let line = self.lines.line();
-            let exists = line
-                .strip_suffix(" EXISTS")
-                .and_then(|line| line.strip_prefix("* ")?.parse::<usize>().ok());
-            if exists.is_some_and(|count| count > have) {
+            if exists(&line).is_some_and(|count| count > have) {
                 break;
             }
         }
         self.idle_end(&tag);
     }
 
+    /// Keeps count of the messages in the selected folder (RFC 3501 §7.3.1, §7.4.1).
+    fn count(&mut self, line: &str) {
+        let word = line.rsplit(' ').next().unwrap_or_default();
+        match (exists(line), word) {
+            (Some(count), _) => self.exists = count,
+            (None, "EXPUNGE") => self.exists = self.exists.saturating_sub(1),
+            _ => {}
+        }
+    }
+
     fn answer(&mut self, tag: &str) -> io::Result<Answer> {
         let mut answer = Answer::default();
         loop {
             let line = self.lines.try_line()?;
+            self.count(&line);
             if let Some(verdict) = line.strip_prefix(tag).and_then(|v| v.strip_prefix(' ')) {
                 answer.verdict = verdict.to_owned();
                 return Ok(answer);
@@ -166,4 +183,11 @@ impl Imap {
             answer.lines.push(line);
         }
     }
+}
+
+fn exists(line: &str) -> Option<usize> {
+    line.strip_suffix(" EXISTS")?
+        .strip_prefix("* ")?
+        .parse()
+        .ok()
 }

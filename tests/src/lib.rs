@@ -4,6 +4,7 @@
 //! - [`territory`]: builds the demo's territory in a temporary folder, starts, kills and restarts
 //!   its sites, each a `liaison serve`.
 //! - [`imap`], [`smtp`], [`mllp`]: small blocking clients, strict about what they are answered.
+//! - [`sink`]: a relay that only takes, and so shows what was on the wire.
 //! - [`peer`]: another relay, with a certificate or without; [`raw`]: octets that no client sends.
 //! - [`logs`]: what the sites logged; [`routine`]: what they do all day.
 //! - [`tls`]: connections as a client of the territory makes them.
@@ -24,6 +25,7 @@ pub mod peer;
 pub mod programs;
 pub mod raw;
 pub mod routine;
+pub mod sink;
 pub mod smtp;
 pub mod territory;
 pub mod tls;
