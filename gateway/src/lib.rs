@@ -20,6 +20,8 @@
 //! through `liaison-store`; S/MIME and HL7 are crates of their own, without I/O.
 
 pub mod accounts;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod hospital;
 pub mod imap;
 pub mod keys;

@@ -41,7 +41,11 @@ fn a_report_by_mail_gets_a_receipt_that_verifies() {
     let parsed = MessageParser::default().parse(&receipt).unwrap();
     let mut text = parsed.body_text(0).unwrap().into_owned();
     let at = text.find("extra ").unwrap() + 20;
-    let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+    let other = if text.as_bytes()[at] == b'A' {
+        "B"
+    } else {
+        "A"
+    };
     text.replace_range(at..=at, other);
     fs::write(&file, text).unwrap();
     let refused: Output = verify(&file, &key).output().unwrap();

@@ -46,7 +46,17 @@ struct Patient {
 /// [`GatewayError::Base`] when it is unreadable; [`GatewayError::Setting`] when a patient has
 /// neither an INS nor a facility with its number.
 pub fn load(path: &Path) -> Result<CareCircle, GatewayError> {
-    let file: File = config::load(path)?;
+    circle(config::load(path)?)
+}
+
+/// Reads the text of a file; as [`load`] otherwise.
+#[cfg(fuzzing)]
+pub(crate) fn read(text: &str) -> Result<CareCircle, GatewayError> {
+    let key = "care_circles";
+    circle(config::parse(text).map_err(|cause| GatewayError::Setting { key, cause })?)
+}
+
+fn circle(file: File) -> Result<CareCircle, GatewayError> {
     let mut circle = CareCircle::default();
     for (patient, position) in file.patients.into_iter().zip(1..) {
         let key = match (patient.ins, patient.facility, patient.ipp) {

@@ -16,13 +16,13 @@
 
 mod connection;
 mod fetch;
-mod frame;
-mod list;
-mod mime;
+pub(crate) mod frame;
+pub(crate) mod list;
+pub(crate) mod mime;
 mod search;
 mod session;
-mod structure;
-mod utf7;
+pub(crate) mod structure;
+pub(crate) mod utf7;
 mod view;
 mod write;
 

@@ -54,7 +54,11 @@ pub(crate) async fn run(command: ReportsCommand) -> Result<(), CommandError> {
                     listed.index,
                     listed.entry.number(),
                     stamp(listed.entry.received_at()),
-                    if listed.verified { "author proved" } else { "author not proved" },
+                    if listed.verified {
+                        "author proved"
+                    } else {
+                        "author not proved"
+                    },
                     if listed.erased { "  erased" } else { "" },
                 );
             }
