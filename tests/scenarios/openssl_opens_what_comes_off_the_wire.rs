@@ -25,7 +25,7 @@ const PATIENT: [&str; 9] = [
     "26004711",
     "LILAS",
     "GERIATRIE",
-    "Entr",
+    "Entrée",
 ];
 
 #[test]
@@ -54,6 +54,14 @@ fn openssl_opens_what_comes_off_the_wire() {
 
         fs::write(&wire, &received.message).unwrap();
         let address = recipient(&received);
+        let structure = structure(&wire);
+        assert!(
+            structure.contains("id-smime-ct-authEnvelopedData"),
+            "{structure}"
+        );
+        assert!(structure.contains("aes-256-gcm"), "{structure}");
+        let is_rsa = structure.contains("rsaesOaep");
+        assert_eq!(is_rsa, address == DOCTOR, "{structure}");
         let inner = run(
             &mut decrypt(&wire, &territory.site_folder(member), &address),
             b"",
@@ -69,6 +77,18 @@ fn openssl_opens_what_comes_off_the_wire() {
     }
     recipients.sort();
     assert_eq!(recipients, [DOCTOR, NURSE, EHPAD]);
+}
+
+/// What openssl prints of the objects of CMS.
+fn structure(message: &Path) -> String {
+    let printed = run(
+        Command::new("openssl")
+            .args(["cms", "-cmsout", "-print", "-noout", "-inform", "SMIME"])
+            .arg("-in")
+            .arg(message),
+        b"",
+    );
+    String::from_utf8_lossy(&printed).into_owned()
 }
 
 /// The one address of the envelope.

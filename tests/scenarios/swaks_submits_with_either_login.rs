@@ -52,7 +52,7 @@ fn swaks(territory: &Territory, method: &str, password: &str) -> Command {
     let port = territory.member(&account.member).submissions.unwrap();
     let mut swaks = Command::new("swaks");
     swaks
-        .args(["--server", "127.0.0.1", "--port", &port.to_string()])
+        .args(["-4", "--server", "localhost", "--port", &port.to_string()])
         .args(["--tlsc", "--tls-verify", "--tls-ca-path"])
         .arg(territory.ca())
         .args(["--auth", method, "--auth-user", &account.user])

@@ -10,10 +10,9 @@ use liaison_tests::programs::run;
 use liaison_tests::territory::{DOCTOR, EHPAD, PHARMACY};
 use mail_parser::MessageParser;
 
-const LETTER: &[u8] = "Content-Type: text/plain; charset=utf-8\r\n\
-    Content-Transfer-Encoding: 8bit\r\n\r\n\
-    L'anticoagulant a été délivré.\r\n.\r\nÀ surveiller  \r\n"
-    .as_bytes();
+const HEAD: &str = "Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Transfer-Encoding: 8bit\r\n\r\n";
+const BODY: &str = "L'anticoagulant a été délivré.\r\n.\r\nÀ surveiller  \r\n";
 
 #[test]
 fn what_openssl_seals_arrives_verified() {
@@ -35,7 +34,8 @@ fn what_openssl_seals_arrives_verified() {
         let (verdict, subject) = to.receives(&territory, &signed, &mut mailbox, 1);
         assert_eq!((verdict.as_str(), subject.as_str()), ("verified", "Relais"));
 
-        let (verdict, subject) = to.receives(&territory, LETTER, &mut mailbox, 2);
+        let unsigned = format!("{HEAD}{BODY}").into_bytes();
+        let (verdict, subject) = to.receives(&territory, &unsigned, &mut mailbox, 2);
         assert_eq!(
             (verdict.as_str(), subject.as_str()),
             ("not verified", "[NON SIGNÉ] Relais")
@@ -85,7 +85,7 @@ impl Recipient {
 
         let message = mailbox.wait_for(count).pop().unwrap();
         assert!(
-            message.ends_with(LETTER.split_at(LETTER.len() - 50).1),
+            message.ends_with(format!("\r\n\r\n{BODY}").as_bytes()),
             "{}",
             String::from_utf8_lossy(&message)
         );
@@ -106,7 +106,7 @@ fn sign(territory: &Territory, member: &str, address: &str) -> Vec<u8> {
             .arg(site.join(format!("{stem}.crt")))
             .arg("-inkey")
             .arg(site.join(format!("{stem}.key"))),
-        LETTER,
+        format!("{HEAD}{BODY}").as_bytes(),
     )
 }
 
