@@ -4,4 +4,5 @@
 
 mod arrows;
 mod dependencies;
+mod fuzz_targets;
 mod metadata;
