@@ -250,7 +250,7 @@ impl Gateway {
         Ok(Feed::new(
             self.0.store.clone(),
             &self.0.vault,
-            self.0.drafts.clone(),
+            (self.0.drafts.clone(), self.0.notifications.clone()),
             (hospital, circle, settings.sender.clone()),
             Arc::clone(&self.0.clock),
         ))

@@ -33,6 +33,20 @@ pub(crate) struct Failure {
     impediment: Impediment,
 }
 
+/// A notice that waits for a person's decision.
+#[derive(Template)]
+#[template(path = "mail/held.txt", escape = "none")]
+pub(crate) struct Held<'a> {
+    /// Names it, so that one notification is filed.
+    pub(crate) id: &'a str,
+    /// Why, in French.
+    pub(crate) reason: &'a str,
+    /// The hospital's own number of the stay.
+    pub(crate) visit: &'a str,
+    /// The kinds of notice, in French; empty when even that cannot be said.
+    pub(crate) labels: String,
+}
+
 /// The message that did not arrive.
 struct About<'a> {
     author: &'a Address,
@@ -104,6 +118,43 @@ impl Notifications {
             number: &sent.number,
         };
         self.write(&about, &[failure], now).await
+    }
+
+    /// Tells a ward that a notice is held and what a person has to do.
+    pub(crate) async fn held(
+        &self,
+        ward: &Address,
+        held: &Held<'_>,
+        now: OffsetDateTime,
+    ) -> Result<Prepared, GatewayError> {
+        let text = held.render()?;
+        let message = letter(&Letter {
+            from: (&self.postmaster, "Messagerie Liaison"),
+            to: std::slice::from_ref(ward),
+            message_id: &MessageId::new(self.postmaster.domain()),
+            in_reply_to: None,
+            ask_receipt: false,
+            subject: "Avis retenu : décision attendue",
+            text: &text,
+            date: now,
+        })?;
+        let prepared = self
+            .mailboxes
+            .prepare(Filing {
+                mailbox: ward.clone(),
+                folder: SpecialUse::Inbox,
+                message: &message,
+                dedupe: format!("held:{}", held.id),
+                tracked: None,
+                seen: false,
+            })
+            .await?;
+        Ok(prepared)
+    }
+
+    /// Wakes the sessions of a mailbox once a notification to it is committed.
+    pub(crate) fn wake(&self, mailbox: &Address) {
+        self.mailboxes.wake(mailbox);
     }
 
     async fn write(

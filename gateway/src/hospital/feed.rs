@@ -14,9 +14,10 @@ use time::OffsetDateTime;
 use crate::GatewayError;
 use crate::keys::{SealingKey, Vault};
 use crate::notices::{
-    Calendar, CareCircle, Decision, Delivery, Episode, EpisodeKey, ExpectedReply, Hospital, Notice,
-    NoticeNumber, Planned, Target, Urgency as NoticeUrgency, decide,
+    Calendar, CareCircle, Decision, Delivery, Episode, EpisodeKey, ExpectedReply, HoldReason,
+    Hospital, Notice, NoticeNumber, Planned, Target, Urgency as NoticeUrgency, decide,
 };
+use crate::notifications::{Held, Notifications};
 use crate::outbound::{Content, Draft, Drafts, Loop, Wanted};
 
 /// The tables of the feed in the gateway's database.
@@ -33,6 +34,7 @@ struct Parts {
     store: Store,
     key: Arc<SealingKey>,
     drafts: Drafts,
+    notifications: Notifications,
     circle: CareCircle,
     calendar: Calendar,
     hospital: Hospital,
@@ -54,7 +56,7 @@ impl Feed {
     pub fn new(
         store: Store,
         vault: &Vault,
-        drafts: Drafts,
+        (drafts, notifications): (Drafts, Notifications),
         (hospital, circle, sender): (Hospital, CareCircle, Address),
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -62,6 +64,7 @@ impl Feed {
             store,
             key: vault.purpose("hospital feed"),
             drafts,
+            notifications,
             circle,
             calendar: Calendar::default(),
             hospital,
@@ -90,6 +93,7 @@ impl Feed {
         if taken.drafts > 0 {
             self.0.drafts.wake();
         }
+        self.0.notifications.wake(&self.0.sender);
         Ok(taken)
     }
 }
@@ -140,7 +144,7 @@ impl Parts {
             Decision::Held {
                 reason, notices, ..
             } => {
-                self.hold(tx, &reason.to_string(), &notices, now).await?;
+                self.hold(tx, (&episode.key, reason), &notices, now).await?;
                 return Ok(Taken {
                     outcome: format!("held: {reason}"),
                     drafts: 0,
@@ -270,7 +274,7 @@ impl Parts {
     async fn hold(
         &self,
         tx: &mut AnyConnection,
-        reason: &str,
+        (stay, reason): (&EpisodeKey, HoldReason),
         notices: &[Planned],
         now: OffsetDateTime,
     ) -> Result<(), GatewayError> {
@@ -282,10 +286,20 @@ impl Parts {
         )
         .bind(id.as_str())
         .bind(millis(now))
-        .bind(reason)
+        .bind(reason.to_string())
         .bind(self.key.seal("held", &plain)?)
-        .execute(tx)
+        .execute(&mut *tx)
         .await?;
+        let mut labels: Vec<_> = notices.iter().map(|planned| planned.kind.label()).collect();
+        labels.dedup();
+        let held = Held {
+            id: id.as_str(),
+            reason: reason.words(),
+            visit: &stay.visit,
+            labels: labels.join(", "),
+        };
+        let notice = self.notifications.held(&self.sender, &held, now).await?;
+        notice.file(tx).await?;
         Ok(())
     }
 

@@ -386,6 +386,21 @@ impl fmt::Display for Silence {
     }
 }
 
+impl HoldReason {
+    /// The reason in French, for the ward.
+    pub fn words(self) -> &'static str {
+        match self {
+            HoldReason::Protected => {
+                "la personne ou le séjour est protégé (confidentialité demandée)."
+            }
+            HoldReason::PatientChanged => {
+                "le séjour porte maintenant un autre numéro de patient. Vérifier qui a été prévenu."
+            }
+            HoldReason::NoRecipient => "aucun destinataire n'est connu pour ce patient.",
+        }
+    }
+}
+
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

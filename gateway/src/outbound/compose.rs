@@ -23,7 +23,7 @@ pub fn compose(
 ) -> Result<Vec<u8>, GatewayError> {
     match &draft.content {
         Content::Mime(bytes) => complete(bytes, draft, now),
-        Content::Report(bytes) => Ok(bytes.clone()),
+        Content::Report(bytes) | Content::Sealed(bytes) => Ok(bytes.clone()),
         Content::Text {
             subject,
             text,

@@ -72,7 +72,9 @@ pub enum Loop {
 #[derive(Clone, Serialize, Deserialize)]
 pub enum Content {
     /// A complete message as a mail client gave it; its bytes are signed as they are.
-    Mime(Vec<u8>),
+    Mime(#[serde(with = "octets")] Vec<u8>),
+    /// A complete message that the author's own client has sealed: it passes untouched.
+    Sealed(#[serde(with = "octets")] Vec<u8>),
     /// A text composed here; the message is made once the addresses are known.
     Text {
         /// The inner subject, which may name a patient: it is sealed.
@@ -85,7 +87,7 @@ pub enum Content {
         ask_receipt: bool,
     },
     /// A report made by a program (an MDN), complete.
-    Report(Vec<u8>),
+    Report(#[serde(with = "octets")] Vec<u8>),
 }
 
 /// The drafts of this gateway.
@@ -229,6 +231,18 @@ impl Drafts {
         Ok(())
     }
 
+    /// Keeps a draft that waits for a person's decision: it is not tried again by itself.
+    pub(super) async fn hold(
+        tx: &mut AnyConnection,
+        envelope: &EnvelopeId,
+    ) -> Result<(), GatewayError> {
+        sqlx::query("UPDATE draft SET held = 1 WHERE envelope = $1")
+            .bind(envelope.as_str())
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+
     pub(super) async fn postpone(
         tx: &mut AnyConnection,
         envelope: &EnvelopeId,
@@ -242,5 +256,22 @@ impl Drafts {
         .execute(tx)
         .await?;
         Ok(())
+    }
+}
+
+/// Octets as base64 in JSON: an array of numbers would take four times the memory.
+mod octets {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(octets: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(octets))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD
+            .decode(String::deserialize(from)?)
+            .map_err(serde::de::Error::custom)
     }
 }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::draft::Due;
 use super::identity::Identities;
 use super::resolve::{Impediment, Ready, Resolved, resolve};
-use super::{Draft, Drafts, Loop, compose};
+use super::{Content, Draft, Drafts, Loop, compose};
 use crate::GatewayError;
 use crate::mailbox::Mailboxes;
 use crate::notifications::Notifications;
@@ -158,7 +158,7 @@ impl Outbound {
                 }
             }
         }
-        self.erase(draft, &stopped, now).await?;
+        self.end(draft, &stopped, now).await?;
         tracing::info!(
             envelope = %draft.envelope,
             message_id = %draft.message_id,
@@ -259,6 +259,9 @@ impl Outbound {
         let addresses: Vec<_> = ready.iter().map(|(_, r)| r.address.clone()).collect();
         let name = self.0.identities.name_of(&draft.from).unwrap_or_default();
         let inner = compose::compose(draft, &name, &addresses, now)?;
+        if let Content::Sealed(_) = draft.content {
+            return Ok(inner);
+        }
         let certificates: Vec<Vec<u8>> = ready
             .iter()
             .flat_map(|(_, recipient)| recipient.certificates.clone())
@@ -271,8 +274,9 @@ impl Outbound {
             .unwrap_or(Err(GatewayError::Stored("sealing was cut off")))
     }
 
-    /// Ends a draft: its content is erased, and the sender is told of recipients that failed.
-    async fn erase(
+    /// Ends a draft: the sender is told of recipients that it did not leave for, and its content
+    /// is erased, unless a recipient is held: then it stays until a person decides.
+    async fn end(
         &self,
         draft: &Draft,
         stopped: &[(i64, Impediment)],
@@ -292,6 +296,9 @@ impl Outbound {
         let notice = self.0.notifications.not_sent(draft, &failures, now).await?;
         let envelope = draft.envelope.clone();
         let told = notice.as_ref().map(|_| draft.from.clone());
+        let held = stopped
+            .iter()
+            .any(|(_, impediment)| matches!(impediment, Impediment::Ambiguous(_)));
         self.0
             .store
             .write(move |tx| {
@@ -299,7 +306,10 @@ impl Outbound {
                     if let Some(notice) = notice {
                         notice.file(tx).await?;
                     }
-                    Drafts::erase(tx, &envelope).await
+                    match held {
+                        true => Drafts::hold(tx, &envelope).await,
+                        false => Drafts::erase(tx, &envelope).await,
+                    }
                 })
             })
             .await?;
@@ -317,7 +327,7 @@ impl Outbound {
             .collect();
         tracing::warn!(envelope = %draft.envelope, reason, "not sent: the sender is told");
         self.record(draft, &[], &stopped, now).await?;
-        self.erase(draft, &stopped, now).await
+        self.end(draft, &stopped, now).await
     }
 
     async fn postpone(&self, envelope: &EnvelopeId, attempts: i64) -> Result<(), GatewayError> {

@@ -92,7 +92,10 @@ impl Submission {
                     number: String::new(),
                     title: String::new(),
                 },
-                content: DraftContent::Mime(bytes.to_vec()),
+                content: match is_sealed(head) {
+                    true => DraftContent::Sealed(bytes.to_vec()),
+                    false => DraftContent::Mime(bytes.to_vec()),
+                },
             });
         }
         Ok(drafts)
@@ -221,6 +224,18 @@ fn named_recipients(message: &[u8]) -> Vec<Address> {
         .collect()
 }
 
+/// Whether the author's own client has encrypted the message (RFC 8551 §3.3, §3.4). The relay
+/// looks into the content before it carries it; this is only what the header says.
+fn is_sealed(head: Header<'_>) -> bool {
+    let Some(kind) = head.value("Content-Type").map(|v| v.to_ascii_lowercase()) else {
+        return false;
+    };
+    let is_cms = ["application/pkcs7-mime", "application/x-pkcs7-mime"]
+        .iter()
+        .any(|cms| kind.starts_with(cms));
+    is_cms && kind.contains("smime-type") && kind.contains("enveloped-data")
+}
+
 /// `X-Priority: 1` or `Importance: high`, as mail clients mark urgent mail.
 fn urgency(head: Header<'_>) -> Option<liaison_mail::Urgency> {
     let priority = head.value("X-Priority").is_some_and(|v| v.starts_with('1'));
@@ -276,6 +291,37 @@ mod tests {
             b"From: nobody\r\n\r\n",
         ] {
             assert_eq!(author(message), None);
+        }
+    }
+
+    #[test]
+    fn a_message_that_the_client_sealed_is_told_from_one_that_it_signed() {
+        for (kind, expected) in [
+            (
+                "application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m",
+                true,
+            ),
+            (
+                "application/pkcs7-mime;\r\n smime-type=authEnveloped-data",
+                true,
+            ),
+            (
+                "application/x-pkcs7-mime; smime-type=\"enveloped-data\"",
+                true,
+            ),
+            ("application/pkcs7-mime; smime-type=signed-data", false),
+            (
+                "multipart/signed; protocol=\"application/pkcs7-signature\"",
+                false,
+            ),
+            ("text/plain; smime-type=enveloped-data", false),
+        ] {
+            let message = format!("Content-Type: {kind}\r\n\r\n");
+            assert_eq!(
+                is_sealed(header::split(message.as_bytes()).0),
+                expected,
+                "{kind}"
+            );
         }
     }
 

@@ -161,7 +161,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records that the recipient at `position` did not leave (held, failed, cancelled).
+    /// Records that the recipient at `position` did not leave (held, failed, cancelled). One that
+    /// the relay has taken already, before a crash, stays as far as it has come.
     pub(crate) async fn stopped(
         tx: &mut AnyConnection,
         envelope: &EnvelopeId,
@@ -170,13 +171,14 @@ impl Ledger {
     ) -> Result<(), GatewayError> {
         sqlx::query(
             "UPDATE tracked_recipient SET state = $3, since = $4, detail = $5
-             WHERE envelope = $1 AND position = $2",
+             WHERE envelope = $1 AND position = $2 AND state <= $6",
         )
         .bind(envelope.as_str())
         .bind(position)
         .bind(state.rank())
         .bind(millis(at))
         .bind(detail)
+        .bind(State::Held.rank())
         .execute(&mut *tx)
         .await?;
         insert_news(tx, envelope, &position.to_string(), (state, detail), at).await
