@@ -10,6 +10,8 @@
 mod a_discharge_notice_reaches_the_nursing_home;
 mod a_gigabyte_announced_before_login_is_refused;
 mod a_mail_in_anothers_name_is_not_submitted;
+mod a_message_that_a_client_sealed_passes_untouched;
+mod a_notice_about_a_protected_person_waits_and_the_ward_is_told;
 mod a_peer_cannot_write_in_anothers_name;
 mod a_plain_text_message_is_refused_by_a_relay;
 mod a_relay_between_the_sites_never_sees_the_plain_text;
@@ -26,7 +28,6 @@ mod curl_submits_a_letter_with_an_attachment;
 mod garbage_at_any_door_is_sent_away;
 mod mbsync_carries_mail_and_flags_both_ways;
 mod no_smuggling_form_is_submitted;
-mod nothing_acknowledged_is_lost_or_shown_twice_when_sites_are_killed;
 mod openssl_opens_what_comes_off_the_wire;
 mod python_hl7_pushes_the_feed;
 mod python_imaplib_works_through_an_inbox;
