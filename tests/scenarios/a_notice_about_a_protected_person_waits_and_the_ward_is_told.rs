@@ -19,7 +19,10 @@ fn a_notice_about_a_protected_person_waits_and_the_ward_is_told() {
     let told = MessageParser::default().parse(&told).unwrap();
     assert_eq!(told.subject(), Some("Avis retenu : décision attendue"));
     let text = told.body_text(0).unwrap();
-    assert!(text.contains("26004711-1") && text.contains("protégé"), "{text}");
+    assert!(
+        text.contains("26004711-1") && text.contains("protégé"),
+        "{text}"
+    );
     assert!(!text.contains("LEFEBVRE"), "the stay's number is enough");
 
     assert!(territory.track("hospital").is_empty(), "nothing has left");

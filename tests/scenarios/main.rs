@@ -28,6 +28,7 @@ mod curl_submits_a_letter_with_an_attachment;
 mod garbage_at_any_door_is_sent_away;
 mod mbsync_carries_mail_and_flags_both_ways;
 mod no_smuggling_form_is_submitted;
+mod nothing_acknowledged_is_lost_or_shown_twice_when_sites_are_killed;
 mod openssl_opens_what_comes_off_the_wire;
 mod python_hl7_pushes_the_feed;
 mod python_imaplib_works_through_an_inbox;
