@@ -1,6 +1,6 @@
 //! A message signed and encrypted by `openssl cms`, which nobody here wrote, comes to a relay over
 //! mutual TLS, is opened by its recipient's gateway and stands in INBOX, verified. One that is not
-//! signed, or by another's key, stands there with a plain warning.
+//! signed, or with another's, an expired or a revoked certificate, stands there with a plain warning.
 
 use std::process::Command;
 
@@ -30,7 +30,7 @@ fn what_openssl_seals_arrives_verified() {
             member,
             options,
         };
-        let signed = sign(&territory, "pharmacy", PHARMACY);
+        let signed = sign(&territory, "pharmacy", "officine");
         let (verdict, subject) = to.receives(&territory, &signed, &mut mailbox, 1);
         assert_eq!((verdict.as_str(), subject.as_str()), ("verified", "Relais"));
 
@@ -41,12 +41,19 @@ fn what_openssl_seals_arrives_verified() {
             ("not verified", "[NON SIGNÉ] Relais")
         );
 
-        let another = sign(&territory, "dac", "coordination@dac-valombre.test");
-        let (verdict, subject) = to.receives(&territory, &another, &mut mailbox, 3);
-        assert_eq!(
-            (verdict.as_str(), subject.as_str()),
-            ("not verified", "[SIGNATURE NON VÉRIFIÉE] Relais")
-        );
+        for (count, (member, stem)) in [
+            (3, ("dac", "coordination")),
+            (4, ("pharmacy", "expired")),
+            (5, ("pharmacy", "revoked")),
+        ] {
+            let another = sign(&territory, member, stem);
+            let (verdict, subject) = to.receives(&territory, &another, &mut mailbox, count);
+            assert_eq!(
+                (verdict.as_str(), subject.as_str()),
+                ("not verified", "[SIGNATURE NON VÉRIFIÉE] Relais"),
+                "{stem}"
+            );
+        }
     }
 }
 
@@ -96,10 +103,9 @@ impl Recipient {
     }
 }
 
-/// The letter signed with somebody's key.
-fn sign(territory: &Territory, member: &str, address: &str) -> Vec<u8> {
+/// The letter signed with the key of this name in a member's folder.
+fn sign(territory: &Territory, member: &str, stem: &str) -> Vec<u8> {
     let site = territory.site_folder(member);
-    let stem = address.split('@').next().unwrap();
     run(
         Command::new("openssl")
             .args(["cms", "-sign", "-signer"])

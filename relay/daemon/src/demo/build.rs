@@ -115,7 +115,7 @@ impl Builder {
             .create(&folder)
             .map_err(failed(&folder))?;
         let pki = self.dir.join("pki");
-        let authority = self.pki.member(role.domain)?;
+        let mut authority = self.pki.member(role.domain)?;
         self.authorities.push_str(&authority.authority_pem());
         let relay = authority.relay_identity()?.write(&folder, "relay")?;
         let mail = authority.mail_server_identity()?.write(&folder, "mail")?;
@@ -124,10 +124,6 @@ impl Builder {
             true => Some(authority.directory_identity()?.write(&folder, "web")?),
             false => None,
         };
-        write(
-            &pki.join(format!("{}.crl.pem", role.name)),
-            authority.crl_pem()?.as_bytes(),
-        )?;
         let is_hospital = role.name == "hospital";
         let ports = Ports {
             relay: self.free_port()?,
@@ -144,6 +140,15 @@ impl Builder {
             let saved = issued.write(&folder, stem)?;
             rows.add(role, person, &saved)?;
         }
+        if let Some(person) = role.people.first() {
+            // Two that must not be believed, beside the good one, to be tried.
+            let (address, name) = (person.address, person.name);
+            let expired = authority.expired_smime(address, name, person.key)?;
+            expired.write(&folder, "expired")?;
+            let revoked = authority.revoked_smime(address, name, person.key)?;
+            revoked.write(&folder, "revoked")?;
+        }
+        authority.write_crl(&pki.join(format!("{}.crl.pem", role.name)))?;
         SiteKey::create(&folder.join("site.key"))
             .map_err(|cause| CommandError::Gateway(cause.into()))?;
         if is_hospital {
