@@ -19,10 +19,10 @@ pub fn compose(
     draft: &Draft,
     from_name: &str,
     recipients: &[Address],
-    now: OffsetDateTime,
+    date: OffsetDateTime,
 ) -> Result<Vec<u8>, GatewayError> {
     match &draft.content {
-        Content::Mime(bytes) => complete(bytes, draft, now),
+        Content::Mime(bytes) => complete(bytes, draft, date),
         Content::Report(bytes) | Content::Sealed(bytes) => Ok(bytes.clone()),
         Content::Text {
             subject,
@@ -37,7 +37,7 @@ pub fn compose(
             ask_receipt: *ask_receipt,
             subject,
             text,
-            date: now,
+            date,
         }),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use liaison_base::clock::{Clock, millis};
+use liaison_base::clock::{Clock, from_millis, millis};
 use liaison_base::shutdown::Shutdown;
 use liaison_directory_client::{Client, Query};
 use liaison_mail::port::HandOver;
@@ -109,7 +109,7 @@ impl Outbound {
         let envelope = due.draft.envelope.clone();
         let age = millis(self.0.clock.now()) - due.created_at;
         let expired = age > i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX);
-        let reason = match self.bring(&due.draft).await {
+        let reason = match self.bring(&due.draft, from_millis(due.created_at)).await {
             Ok(Outcome::Done) => return envelope,
             Ok(Outcome::Later(reason)) => reason,
             Err(error) => error.to_string(),
@@ -126,8 +126,14 @@ impl Outbound {
         envelope
     }
 
-    /// Resolves, composes, seals and hands over.
-    async fn bring(&self, draft: &Draft) -> Result<Outcome, GatewayError> {
+    /// Resolves, composes, seals and hands over. `taken_in` is when the draft was made: the date
+    /// of the message, so that a client that sorts by date shows a correction after what it
+    /// corrects, whichever arrives first.
+    async fn bring(
+        &self,
+        draft: &Draft,
+        taken_in: OffsetDateTime,
+    ) -> Result<Outcome, GatewayError> {
         let now = self.0.clock.now();
         let mut ready = Vec::new();
         let mut stopped = Vec::new();
@@ -145,7 +151,7 @@ impl Outbound {
         }
         self.record(draft, &ready, &stopped, now).await?;
         if !ready.is_empty() {
-            let message = self.seal(draft, &ready, now).await?;
+            let message = self.seal(draft, &ready, (taken_in, now)).await?;
             let envelope = envelope_of(draft, &ready);
             match self.0.relay.hand_over(envelope, message.into()).await {
                 Ok(()) => {}
@@ -254,11 +260,11 @@ impl Outbound {
         &self,
         draft: &Draft,
         ready: &[(i64, Ready)],
-        now: OffsetDateTime,
+        (taken_in, now): (OffsetDateTime, OffsetDateTime),
     ) -> Result<Vec<u8>, GatewayError> {
         let addresses: Vec<_> = ready.iter().map(|(_, r)| r.address.clone()).collect();
         let name = self.0.identities.name_of(&draft.from).unwrap_or_default();
-        let inner = compose::compose(draft, &name, &addresses, now)?;
+        let inner = compose::compose(draft, &name, &addresses, taken_in)?;
         if let Content::Sealed(_) = draft.content {
             return Ok(inner);
         }

@@ -25,13 +25,17 @@ fuzz_target!(|bytes: &[u8]| {
         let read = reader.finish().expect("what was written is fit to be read");
         assert_eq!(read.as_bytes(), bytes);
     }
+    // A sender may leave out the dot that the writer doubles (RFC 5321 §4.5.2), so that the wire
+    // itself need not come back, while the content must.
     let mut reader = Reader::new(LIMIT);
-    let taken = reader.read(bytes);
-    assert!(taken <= bytes.len());
+    assert!(reader.read(bytes) <= bytes.len());
     if reader.is_complete()
         && let Ok(content) = reader.finish()
     {
         let canonical = Canonical::new(content.as_bytes()).expect("accepted content is canonical");
-        assert_eq!(written(canonical), bytes[..taken]);
+        let mut reader = Reader::new(LIMIT);
+        reader.read(&written(canonical));
+        let again = reader.finish().expect("what was written is fit to be read");
+        assert_eq!(again.as_bytes(), content.as_bytes());
     }
 });
