@@ -94,17 +94,8 @@ impl Ledger {
         if report.recipient != *author || report.disposition != Disposition::Displayed {
             return Ok(false);
         }
-        let Some((envelope, _)) = Self::by_message_id(tx, &report.message_id).await? else {
-            return Ok(false);
-        };
-        let news = News {
-            envelope: &envelope,
-            recipient: author,
-            state: State::Opened,
-            at,
-            detail: "",
-        };
-        Self::record(tx, &news).await
+        let about = (&report.message_id, author);
+        Self::news_of(tx, about, (State::Opened, ""), at).await
     }
 
     /// Records that a recipient has taken charge. Returns whether the reply is about a message
@@ -114,19 +105,35 @@ impl Ledger {
         reply: &Reply,
         at: OffsetDateTime,
     ) -> Result<bool, GatewayError> {
+        let detail = format!("{} ({})", reply.keyword.words(), reply.name);
         for cited in &reply.cites {
-            let Some((envelope, _)) = Self::by_message_id(tx, cited).await? else {
-                continue;
-            };
-            let detail = format!("{} ({})", reply.keyword.words(), reply.name);
+            let about = (cited, &reply.author);
+            if Self::news_of(tx, about, (State::TakenCharge, &detail), at).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Records news about the copy of a message that a recipient got, whichever envelope carried
+    /// it. Returns whether there is one.
+    async fn news_of(
+        tx: &mut AnyConnection,
+        (message_id, recipient): (&MessageId, &Address),
+        (state, detail): (State, &str),
+        at: OffsetDateTime,
+    ) -> Result<bool, GatewayError> {
+        for envelope in Self::envelopes(tx, message_id).await? {
             let news = News {
                 envelope: &envelope,
-                recipient: &reply.author,
-                state: State::TakenCharge,
+                recipient,
+                state,
                 at,
-                detail: &detail,
+                detail,
             };
-            return Self::record(tx, &news).await;
+            if Self::record(tx, &news).await? {
+                return Ok(true);
+            }
         }
         Ok(false)
     }
@@ -180,6 +187,78 @@ fn fold(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tracking::{Expected, SCHEMA, Subject};
+    use liaison_mail::Urgency;
+    use liaison_store::Store;
+
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+    async fn sent(store: &Store, envelope: &str, to: &str) {
+        let (envelope, to) = (
+            EnvelopeId::parse(envelope).unwrap(),
+            Address::parse(to).unwrap(),
+        );
+        let expected = Expected {
+            envelope: envelope.clone(),
+            message_id: MessageId::parse("m1@ch.test").unwrap(),
+            from: Address::parse("avis@ch.test").unwrap(),
+            urgency: Urgency::Normal,
+            subject: Subject {
+                kind: "mail".to_owned(),
+                number: String::new(),
+                title: String::new(),
+            },
+            recipients: vec![to.to_string()],
+        };
+        store
+            .write(move |tx| {
+                Box::pin(async move {
+                    Ledger::expect(tx, &expected, NOW).await?;
+                    Ledger::resolved(tx, &envelope, 0, &to).await
+                })
+            })
+            .await
+            .unwrap();
+    }
+
+    async fn replies(store: &Store, author: &str) -> bool {
+        let reply = Reply {
+            cites: vec![MessageId::parse("m1@ch.test").unwrap()],
+            author: Address::parse(author).unwrap(),
+            name: "Luc".to_owned(),
+            keyword: Keyword::TakenCharge,
+        };
+        store
+            .write(move |tx| Box::pin(async move { Ledger::reply(tx, &reply, NOW).await }))
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_blind_recipient_takes_charge_in_an_envelope_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("t.db"), &[SCHEMA])
+            .await
+            .unwrap();
+        sent(&store, "e1", "seen@cabinet.test").await;
+        sent(&store, "e2", "blind@cabinet.test").await;
+        assert!(replies(&store, "blind@cabinet.test").await);
+        assert!(!replies(&store, "stranger@cabinet.test").await);
+        let states: Vec<_> = Ledger::new(store)
+            .newest(10)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|message| (message.envelope.to_string(), message.recipients[0].state))
+            .collect();
+        assert_eq!(
+            states,
+            [
+                ("e2".to_owned(), State::TakenCharge),
+                ("e1".to_owned(), State::Queued)
+            ]
+        );
+    }
 
     fn says(text: &str) -> Option<Keyword> {
         keyword_of(format!("Content-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n").as_bytes())

@@ -242,22 +242,19 @@ impl Ledger {
         Ok(true)
     }
 
-    /// The envelope and sender of a message of ours, by the identifier that a reply cites.
-    pub(crate) async fn by_message_id(
+    /// The envelopes of a message of ours, by the identifier that a reply cites: one, and one
+    /// more for each blind recipient.
+    pub(crate) async fn envelopes(
         tx: &mut AnyConnection,
         message_id: &MessageId,
-    ) -> Result<Option<(EnvelopeId, Address)>, GatewayError> {
-        let row = sqlx::query("SELECT envelope, sender FROM tracked WHERE message_id = $1")
+    ) -> Result<Vec<EnvelopeId>, GatewayError> {
+        sqlx::query("SELECT envelope FROM tracked WHERE message_id = $1 ORDER BY envelope")
             .bind(message_id.as_str())
-            .fetch_optional(tx)
-            .await?;
-        row.map(|row| {
-            Ok((
-                EnvelopeId::parse(&row.try_get::<String, _>(0)?)?,
-                Address::parse(&row.try_get::<String, _>(1)?)?,
-            ))
-        })
-        .transpose()
+            .fetch_all(tx)
+            .await?
+            .iter()
+            .map(|row| Ok(EnvelopeId::parse(&row.try_get::<String, _>(0)?)?))
+            .collect()
     }
 
     /// A message of ours, by its envelope.
