@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use liaison_base::civil::legal_time;
+use liaison_base::listener::Listener;
 use liaison_base::shutdown::Shutdown;
 use liaison_hl7::ack::{Stamp, acknowledge, acknowledge_unreadable};
 use liaison_hl7::adt::AdtEvent;
@@ -14,15 +15,17 @@ use liaison_hl7::{Error, Refusal};
 use liaison_mail::EnvelopeId;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::feed::Feed;
 use crate::GatewayError;
 
-/// Most connections at once: a hospital has a handful of engines.
-const CONNECTIONS: usize = 64;
+/// A hospital has a handful of engines.
+const PORT: Listener = Listener {
+    name: "feed",
+    connections: 64,
+};
 /// Longest silence inside a frame (notices.md §2).
 const INSIDE_FRAME: Duration = Duration::from_secs(30);
 /// How long to wait for a final CR that some senders never send.
@@ -70,36 +73,16 @@ async fn serve(
     tls: Option<TlsAcceptor>,
     shutdown: &Shutdown,
 ) -> Result<SocketAddr, GatewayError> {
-    let refused = |cause| GatewayError::Listen {
+    let stop = shutdown.clone();
+    PORT.open(listen, shutdown, move |stream, remote| {
+        let (door, tls, stop) = (door.clone(), tls.clone(), stop.clone());
+        async move { connection(door, tls, (stream, remote), &stop).await }
+    })
+    .await
+    .map_err(|cause| GatewayError::Listen {
         listen: listen.to_string(),
         cause,
-    };
-    let listener = TcpListener::bind(listen).await.map_err(refused)?;
-    let bound = listener.local_addr().map_err(refused)?;
-    let stop = shutdown.clone();
-    shutdown.spawn(async move {
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let accepted = tokio::select! {
-                () = stop.asked() => return,
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, remote)) = accepted else {
-                tokio::task::yield_now().await;
-                continue;
-            };
-            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                tracing::warn!(%remote, reason = "too many connections", "feed refused at the door");
-                continue;
-            };
-            let (door, tls, stopping) = (door.clone(), tls.clone(), stop.clone());
-            stop.spawn(async move {
-                connection(door, tls, (stream, remote), &stopping).await;
-                drop(permit);
-            });
-        }
-    });
-    Ok(bound)
+    })
 }
 
 async fn connection(

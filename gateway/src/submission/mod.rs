@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use liaison_base::clock::Clock;
+use liaison_base::listener::Listener;
 use liaison_base::shutdown::Shutdown;
 use liaison_directory_client::Client;
 use liaison_mail::Domain;
 use liaison_smtp::io::{self, Timeouts};
 use liaison_smtp::server::{Role, Settings};
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use crate::GatewayError;
@@ -28,8 +28,11 @@ use crate::outbound::identity::Identities;
 
 use session::Submission;
 
-/// Most connections at once.
-const CONNECTIONS: usize = 200;
+/// A client opens one connection for each message.
+const PORT: Listener = Listener {
+    name: "submission",
+    connections: 200,
+};
 /// Longest TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
@@ -51,38 +54,17 @@ pub(crate) async fn serve(
     tls: Arc<ServerConfig>,
     shutdown: &Shutdown,
 ) -> Result<SocketAddr, GatewayError> {
-    let refused = |cause| GatewayError::Listen {
+    let stop = shutdown.clone();
+    let acceptor = TlsAcceptor::from(tls);
+    PORT.open(listen, shutdown, move |stream, remote| {
+        let (door, acceptor, stop) = (door.clone(), acceptor.clone(), stop.clone());
+        async move { connection(door, &acceptor, (stream, remote), &stop).await }
+    })
+    .await
+    .map_err(|cause| GatewayError::Listen {
         listen: listen.to_string(),
         cause,
-    };
-    let listener = TcpListener::bind(listen).await.map_err(refused)?;
-    let bound = listener.local_addr().map_err(refused)?;
-    let stop = shutdown.clone();
-    shutdown.spawn(async move {
-        let acceptor = TlsAcceptor::from(tls);
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let accepted = tokio::select! {
-                () = stop.asked() => return,
-                accepted = listener.accept() => accepted,
-            };
-            // A failed accept is the system's trouble (too many files): the next may succeed.
-            let Ok((stream, remote)) = accepted else {
-                tokio::task::yield_now().await;
-                continue;
-            };
-            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                tracing::warn!(%remote, reason = "too many connections", "submission refused at the door");
-                continue;
-            };
-            let (door, acceptor, stopping) = (door.clone(), acceptor.clone(), stop.clone());
-            stop.spawn(async move {
-                connection(door, &acceptor, (stream, remote), &stopping).await;
-                drop(permit);
-            });
-        }
-    });
-    Ok(bound)
+    })
 }
 
 async fn connection(

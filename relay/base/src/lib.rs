@@ -4,6 +4,7 @@
 //! - [`config`]: one TOML file a process, strict; a wrong key is named with the nearest right one.
 //! - [`clock`]: the only place that reads the wall clock; tests make theirs up.
 //! - [`civil`]: the legal time of metropolitan France, for what people read.
+//! - [`listener`]: a TCP port and the tasks behind it.
 //! - [`tls`]: certificate chains, keys and trust anchors from PEM files to rustls settings.
 //! - [`log`]: structured logs on standard error; [`private`]: values that logs cannot show.
 //! - [`shutdown`]: stop taking work, finish what was begun, then leave.
@@ -16,6 +17,7 @@
 pub mod civil;
 pub mod clock;
 pub mod config;
+pub mod listener;
 pub mod log;
 pub mod private;
 pub mod shutdown;
