@@ -4,11 +4,16 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::shutdown::Shutdown;
+
+/// The pause after the system refuses a connection, usually for want of file descriptors:
+/// connections that end give some back.
+const BREATH: Duration = Duration::from_millis(200);
 
 /// A port's name in the logs, and how many connections it takes.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +50,14 @@ impl Listener {
                     () = stop.asked() => return,
                     accepted = listener.accept() => accepted,
                 };
-                // A failed accept is the system's trouble (too many files): the next may succeed.
-                let Ok((stream, remote)) = accepted else {
-                    tokio::task::yield_now().await;
-                    continue;
+                let (stream, remote) = match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        let door = self.name;
+                        tracing::error!(%error, door, "no connection can be accepted");
+                        tokio::time::sleep(BREATH).await;
+                        continue;
+                    }
                 };
                 let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
                     let door = self.name;
@@ -69,7 +78,6 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[tokio::test]
