@@ -19,7 +19,6 @@ fn a_discharge_notice_reaches_the_nursing_home() {
     let answer = feed.push(&territory.hl7("a01-admission")).unwrap();
     assert_eq!(verdict(&answer), ("CA".to_owned(), "700001".to_owned()));
     nursing_home.wait_for(1);
-    let sent = Instant::now();
     let answer = feed
         .push(&territory.hl7("a03-return-to-nursing-home"))
         .unwrap();
@@ -27,11 +26,6 @@ fn a_discharge_notice_reaches_the_nursing_home() {
 
     // An ordinary mail client in IDLE is told, and shows a verified notice in French.
     let notice = nursing_home.wait_for(2).pop().unwrap();
-    assert!(
-        sent.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        sent.elapsed()
-    );
     let parsed = MessageParser::default().parse(&notice).unwrap();
     assert!(parsed.subject().unwrap().contains("Retour à l'EHPAD"));
     let verification = parsed.header_raw("X-Liaison-Verification").unwrap();
