@@ -4,6 +4,7 @@
 //! its author in French, in the author's own mailbox, and nowhere else.
 
 use askama::Template;
+use liaison_base::civil::legal_time;
 use liaison_mail::{Address, EnvelopeId, MessageId};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -18,7 +19,7 @@ use crate::tracking::Sent;
 
 /// Date and time as people here write them.
 const WHEN: &[BorrowedFormatItem<'_>] =
-    format_description!("[day]/[month]/[year] à [hour] h [minute] UTC");
+    format_description!("[day]/[month]/[year] à [hour] h [minute]");
 
 /// Writes notifications for the mailboxes of this gateway.
 #[derive(Clone)]
@@ -169,7 +170,7 @@ impl Notifications {
         }
         let text = NotSent {
             title: &title_of(about.number),
-            date: now
+            date: legal_time(now)
                 .format(WHEN)
                 .map_err(|_| GatewayError::Stored("date of a notification"))?,
             failures,
