@@ -10,6 +10,7 @@ use const_oid::ObjectIdentifier;
 use crate::ber::{BerError, Element, NULL, Node, OCTET_STRING, SEQUENCE, explicit, integer, null};
 use crate::ber::{oid as oid_node, sequence};
 use crate::oid;
+use crate::post_quantum::MlDsa;
 
 /// An `AlgorithmIdentifier` as received (RFC 5280 §4.1.1.2).
 #[derive(Clone, Copy)]
@@ -137,6 +138,18 @@ pub enum PublicKeyKind {
     P521,
     /// Ed25519 (signatures only).
     Ed25519,
+    /// ML-KEM-512 (reception only, and never sent to).
+    MlKem512,
+    /// ML-KEM-768 (reception only).
+    MlKem768,
+    /// ML-KEM-1024 (reception only).
+    MlKem1024,
+    /// ML-DSA-44 (signatures only).
+    MlDsa44,
+    /// ML-DSA-65 (signatures only).
+    MlDsa65,
+    /// ML-DSA-87 (signatures only).
+    MlDsa87,
     /// Any other kind: it can neither verify nor receive here.
     Other,
 }
@@ -149,6 +162,7 @@ pub(crate) enum Scheme {
     RsaPss(Digest, u16),
     Ecdsa(Digest),
     Ed25519,
+    MlDsa(MlDsa),
 }
 
 /// The signature is not of this key over these octets, or the key does not fit the scheme.
@@ -170,6 +184,8 @@ impl Scheme {
                 let (digest, salt) = pss_form(algorithm).ok()?;
                 Self::RsaPss(digest, salt)
             }
+            // RFC 9881 §2: parameters are absent.
+            other if algorithm.parameters.is_none() => Self::MlDsa(MlDsa::of_oid(&other)?),
             _ => return None,
         })
     }
@@ -186,6 +202,7 @@ impl Scheme {
             Self::RsaPkcs1(d) | Self::RsaPss(d, _) | Self::Ecdsa(d) => d == digest,
             // RFC 8419 §3.1: the digest of the content is SHA-512.
             Self::Ed25519 => digest == Digest::Sha512,
+            Self::MlDsa(set) => set.admits(digest),
         };
         agrees.then_some(scheme)
     }
@@ -227,6 +244,7 @@ impl Scheme {
             (Self::Ecdsa(Sha384), P521) => &signature::ECDSA_P521_SHA384_ASN1,
             (Self::Ecdsa(Sha512), P521) => &signature::ECDSA_P521_SHA512_ASN1,
             (Self::Ed25519, Ed25519) => &signature::ED25519,
+            (Self::MlDsa(set), kind) if kind == set.kind() => set.verification(),
             _ => return Err(BadSignature),
         };
         signature::UnparsedPublicKey::new(algorithm, key)

@@ -15,6 +15,7 @@ use x509_cert::ext::pkix::{
 use crate::algorithm::{Algorithm, BadSignature, PublicKeyKind, Scheme};
 use crate::ber::{BerError, Element, Reader, SEQUENCE, context_constructed};
 use crate::error::MaterialError;
+use crate::post_quantum::{MlDsa, MlKem};
 use crate::{Limits, oid, pem};
 
 /// Extensions that the path validator understands; another critical one makes a certificate
@@ -249,13 +250,23 @@ impl Certificate {
             PublicKeyKind::Rsa(2048..=8192) if usage.is_none_or(|u| u.key_encipherment()) => {}
             PublicKeyKind::P256 | PublicKeyKind::P384 | PublicKeyKind::P521
                 if usage.is_none_or(|u| u.key_agreement()) => {}
-            PublicKeyKind::Rsa(2048..=8192) => return Some("its key usage lacks keyEncipherment"),
+            // RFC 9935 §5.
+            PublicKeyKind::MlKem768 | PublicKeyKind::MlKem1024
+                if usage.is_none_or(|u| u.key_encipherment()) => {}
+            PublicKeyKind::Rsa(2048..=8192)
+            | PublicKeyKind::MlKem768
+            | PublicKeyKind::MlKem1024 => return Some("its key usage lacks keyEncipherment"),
             PublicKeyKind::Rsa(_) => return Some("its RSA key is not of 2048 to 8192 bits"),
             PublicKeyKind::P256 | PublicKeyKind::P384 | PublicKeyKind::P521 => {
                 return Some("its key usage lacks keyAgreement");
             }
-            PublicKeyKind::Ed25519 | PublicKeyKind::Other => {
-                return Some("its public key is not RSA, P-256, P-384 or P-521");
+            PublicKeyKind::MlKem512 => return Some("ML-KEM-512 is too weak to send to"),
+            PublicKeyKind::Ed25519
+            | PublicKeyKind::MlDsa44
+            | PublicKeyKind::MlDsa65
+            | PublicKeyKind::MlDsa87
+            | PublicKeyKind::Other => {
+                return Some("its public key is not RSA, P-256, P-384, P-521 or ML-KEM");
             }
         }
         (!self.is_for_mail()).then_some("its extended key usage lacks emailProtection")
@@ -390,9 +401,19 @@ fn read_public_key(spki: &[u8]) -> Result<(PublicKeyKind, Vec<u8>), BerError> {
             None => PublicKeyKind::Other,
         },
         oid::ED25519 => PublicKeyKind::Ed25519,
-        _ => PublicKeyKind::Other,
+        other => post_quantum_kind(&other, algorithm.parameters.is_some()),
     };
     Ok((kind, key.to_vec()))
+}
+
+/// The kind of an ML-KEM or ML-DSA key, whose parameters are absent (RFC 9935 §3, RFC 9881 §2).
+fn post_quantum_kind(oid: &ObjectIdentifier, has_parameters: bool) -> PublicKeyKind {
+    if has_parameters {
+        return PublicKeyKind::Other;
+    }
+    let kem = MlKem::of_oid(oid).map(MlKem::kind);
+    kem.or_else(|| MlDsa::of_oid(oid).map(MlDsa::kind))
+        .unwrap_or(PublicKeyKind::Other)
 }
 
 fn modulus_bits(key: &[u8]) -> Result<u32, BerError> {

@@ -18,7 +18,7 @@ pub enum MaterialError {
     /// Not an unencrypted PKCS#8 private key of a supported kind.
     #[error(
         "not a readable private key ({0}); give an unencrypted PKCS#8 key, RSA 2048 to 8192 bits, \
-         P-256, P-384 or Ed25519 (`openssl pkcs8 -topk8 -nocrypt` converts)"
+         P-256, P-384, Ed25519, ML-KEM or ML-DSA (`openssl pkcs8 -topk8 -nocrypt` converts)"
     )]
     PrivateKey(&'static str),
     /// The private key is not the one of the certificate.

@@ -12,17 +12,19 @@ use aws_lc_rs::rsa::{
 };
 use aws_lc_rs::signature::{
     self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
-    Ed25519KeyPair, KeyPair as _,
+    Ed25519KeyPair, KeyPair as _, PqdsaKeyPair,
 };
 use zeroize::Zeroizing;
 
 use crate::algorithm::{Algorithm, Digest, PublicKeyKind, Scheme};
-use crate::ber::{BerError, Element, Reader, SEQUENCE};
+use crate::ber::{BerError, Element, OCTET_STRING, Reader, SEQUENCE};
 use crate::certificate::Certificate;
 use crate::error::MaterialError;
+use crate::post_quantum::{MlDsa, MlKem, MlKemKey, MlKemKeyFault};
 use crate::{oid, pem};
 
-/// A private key: RSA of 2048 to 8192 bits, P-256, P-384, or Ed25519 (which only signs).
+/// A private key: RSA of 2048 to 8192 bits, P-256, P-384; Ed25519 and ML-DSA, which only sign;
+/// ML-KEM, which only decrypts.
 ///
 /// Its secret lives in the memory of the cryptographic library, which wipes it when the key is
 /// dropped; it is never shown, not even by `Debug`.
@@ -39,6 +41,8 @@ enum Secret {
         agree: agreement::PrivateKey,
     },
     Ed25519(Ed25519KeyPair),
+    MlKem(Box<MlKemKey>),
+    MlDsa(MlDsa, Box<PqdsaKeyPair>),
 }
 
 impl PrivateKey {
@@ -72,7 +76,7 @@ impl PrivateKey {
             (oid::ED25519, _) => Secret::Ed25519(
                 Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| UNSUITABLE)?,
             ),
-            _ => return Err(MaterialError::PrivateKey("its algorithm is not supported")),
+            (other, _) => post_quantum_secret(&other, der)?,
         };
         Ok(Self(secret))
     }
@@ -98,6 +102,8 @@ impl PrivateKey {
             }
             Secret::Ec { kind, .. } => *kind,
             Secret::Ed25519(_) => PublicKeyKind::Ed25519,
+            Secret::MlKem(key) => key.kind(),
+            Secret::MlDsa(set, _) => set.kind(),
         }
     }
 
@@ -107,7 +113,14 @@ impl PrivateKey {
             Secret::Rsa { sign, .. } => sign.public_key().as_ref(),
             Secret::Ec { sign, .. } => sign.public_key().as_ref(),
             Secret::Ed25519(sign) => sign.public_key().as_ref(),
+            Secret::MlKem(key) => key.public_key(),
+            Secret::MlDsa(_, sign) => sign.public_key().as_ref(),
         }
+    }
+
+    /// Whether the key can sign at all: one for key encapsulation cannot.
+    pub(crate) fn signs(&self) -> bool {
+        !matches!(self.0, Secret::MlKem(_))
     }
 
     /// The scheme that the key signs with.
@@ -121,6 +134,9 @@ impl PrivateKey {
             } => Scheme::Ecdsa(Digest::Sha384),
             Secret::Ec { .. } => Scheme::Ecdsa(Digest::Sha256),
             Secret::Ed25519(_) => Scheme::Ed25519,
+            Secret::MlDsa(set, _) => Scheme::MlDsa(*set),
+            // Never used: such a key does not sign.
+            Secret::MlKem(_) => Scheme::Ed25519,
         }
     }
 
@@ -140,6 +156,12 @@ impl PrivateKey {
             }
             Secret::Ec { sign, .. } => Some(sign.sign(&random, message).ok()?.as_ref().to_vec()),
             Secret::Ed25519(sign) => Some(sign.try_sign(message).ok()?.as_ref().to_vec()),
+            Secret::MlDsa(set, sign) => {
+                let mut signature = vec![0; set.signing().signature_len()];
+                sign.sign(message, &mut signature).ok()?;
+                Some(signature)
+            }
+            Secret::MlKem(_) => None,
         }
     }
 }
@@ -256,6 +278,10 @@ pub trait DecryptionKey: Send + Sync {
 
     /// The shared secret with the point (SEC 1) of an originator; `None` whatever went wrong.
     fn agree(&self, point: &[u8]) -> Option<Zeroizing<Vec<u8>>>;
+
+    /// The secret that an ML-KEM ciphertext encapsulates (FIPS 203 §7.3); `None` whatever went
+    /// wrong.
+    fn decapsulate(&self, ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>>;
 }
 
 /// The padding of an RSA block.
@@ -325,6 +351,36 @@ impl DecryptionKey for Identity {
         })
         .ok()
     }
+
+    fn decapsulate(&self, ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        match &self.key.0 {
+            Secret::MlKem(key) => key.decapsulate(ciphertext),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the post-quantum keys of RFC 9935 §6 and RFC 9881 §6: seed, expanded key or both.
+fn post_quantum_secret(
+    algorithm: &const_oid::ObjectIdentifier,
+    der: &[u8],
+) -> Result<Secret, MaterialError> {
+    if let Some(set) = MlDsa::of_oid(algorithm) {
+        let key = PqdsaKeyPair::from_pkcs8(set.signing(), der)
+            .map_err(|_| MaterialError::PrivateKey("its values are unsuitable"))?;
+        return Ok(Secret::MlDsa(set, Box::new(key)));
+    }
+    let kem = MlKem::of_oid(algorithm)
+        .ok_or(MaterialError::PrivateKey("its algorithm is not supported"))?;
+    let private_key =
+        private_key_octets(der).map_err(|_| MaterialError::PrivateKey("not PKCS#8"))?;
+    let key = MlKemKey::read(kem, private_key).map_err(|fault| match fault {
+        MlKemKeyFault::Malformed => MaterialError::PrivateKey("not an ML-KEM key of RFC 9935"),
+        MlKemKeyFault::Inconsistent => {
+            MaterialError::PrivateKey("its seed, its expanded key and its hash disagree")
+        }
+    })?;
+    Ok(Secret::MlKem(Box::new(key)))
 }
 
 /// A [`KeyRing`] in memory.
@@ -354,6 +410,14 @@ impl KeyRing for Identities {
             .find(|identity| recipient.names(identity.certificate()))?;
         Some(Arc::<Identity>::clone(found))
     }
+}
+
+/// The content of `privateKey` of a PKCS#8 key.
+fn private_key_octets(der: &[u8]) -> Result<&[u8], BerError> {
+    let mut inner = Element::only(der, 8)?.children()?;
+    inner.small_integer()?;
+    inner.expect(SEQUENCE)?;
+    Ok(inner.expect(OCTET_STRING)?.content)
 }
 
 /// The algorithm and, for EC, the curve of a PKCS#8 key.

@@ -14,7 +14,8 @@
 //! | `cms` | the CMS objects (RFC 5652, RFC 5083), written and read |
 //! | `ber` | a bounded BER reader, a DER writer |
 //! | `mime` | header fields, multipart/signed, base64, over the received octets |
-//! | `algorithm`, `oid` | what is accepted; anything else has no representation |
+//! | `algorithm`, `post_quantum`, `oid` | what is accepted; anything else has no representation |
+//! | `evp` | the one module with unsafe code: what aws-lc-rs does not offer safely |
 //! | `limits`, `error` | [`Limits`]; [`MaterialError`], [`SealError`], [`Refusal`] |
 //!
 //! # How to
@@ -77,7 +78,8 @@
 //! - **AES-256-GCM** with a fresh key and nonce for each envelope, 16-octet tag, no authenticated
 //!   attributes (several implementations got their encoding wrong). RSA recipients by RSA-OAEP
 //!   with SHA-256; P-256, P-384 and P-521 by ephemeral-static ECDH with AES-256 key wrap, without
-//!   user keying material.
+//!   user keying material. ML-KEM-768 and ML-KEM-1024 recipients by `KEMRecipientInfo` with
+//!   HKDF-SHA256, where [`SealPolicy::ml_kem`] says that the partner reads it.
 //! - **multipart/signed inside the envelope** by default: clients that decrypt but cannot verify
 //!   still show the content. [`SignatureForm::Opaque`] is there for partners that demand it.
 //! - **Header protection** with a policy stricter than `hcp_baseline`: every field goes inside;
@@ -91,7 +93,8 @@
 //! AES-128 and AES-256-GCM (tags of 12 to 16 octets) in `AuthEnvelopedData`; AES-CBC in
 //! `EnvelopedData` only if the content turns out to be signed, validly, by the sender; RSA
 //! PKCS#1 v1.5 and OAEP with one digest, ECDH with the SHA-1 (OpenSSL's default) to SHA-512
-//! derivations; BER with indefinite lengths and strings in pieces; opaque and detached
+//! derivations, ML-KEM-512, 768 and 1024 (RFC 9936); signatures of ML-DSA-44, 65 and 87
+//! (RFC 9882), in certificates too (RFC 9881); BER with indefinite lengths and strings in pieces; opaque and detached
 //! signatures, nested. Refused, with a named reason: every other cipher, SHA-1 and MD5
 //! signatures, RSA under 2048 bits, password and shared-key recipients, compressed data.
 //!
@@ -112,7 +115,8 @@
 //! # Dependencies
 //!
 //! `aws-lc-rs` is the only cryptographic back end: it alone has RSA decryption, stored ECDH keys,
-//! AES key wrap and AES-CBC in one place. `x509-cert`, `der` and `const-oid` decode certificates
+//! AES key wrap, AES-CBC, ML-KEM and ML-DSA in one place; `aws-lc-sys` is the same library, for
+//! the few calls of `evp` that it does not wrap. `x509-cert`, `der` and `const-oid` decode certificates
 //! and CRLs, which are DER; the CMS layers around them are read by `ber`, because a streamed
 //! OCTET STRING comes out of `der` with its inner headers in it. `mail-parser` reads the addresses
 //! of From. `base64`, `subtle`, `thiserror`, `time` and `zeroize` do what their names say.
@@ -123,6 +127,7 @@ mod certificate;
 mod cms;
 mod crl;
 mod error;
+mod evp;
 mod header_protection;
 mod key;
 mod limits;
@@ -133,6 +138,7 @@ mod opened;
 mod opener;
 mod path;
 mod pem;
+mod post_quantum;
 mod sealer;
 mod trust;
 mod verdict;

@@ -47,6 +47,21 @@ pub(crate) const ECDSA_SHA512: Oid = Oid::new_unwrap("1.2.840.10045.4.3.4");
 /// RFC 8410.
 pub(crate) const ED25519: Oid = Oid::new_unwrap("1.3.101.112");
 
+/// RFC 9881 §2.
+pub(crate) const ML_DSA_44: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.3.17");
+pub(crate) const ML_DSA_65: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.3.18");
+pub(crate) const ML_DSA_87: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.3.19");
+/// RFC 9935 §3.
+pub(crate) const ML_KEM_512: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.4.1");
+pub(crate) const ML_KEM_768: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.4.2");
+pub(crate) const ML_KEM_1024: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.4.3");
+/// RFC 9629 §3.
+pub(crate) const ORI_KEM: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.13.3");
+/// RFC 8619 §2.
+pub(crate) const HKDF_SHA256: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.3.28");
+pub(crate) const HKDF_SHA384: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.3.29");
+pub(crate) const HKDF_SHA512: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.3.30");
+
 /// RFC 5753 §7.1.4, standard (not cofactor) Diffie-Hellman.
 pub(crate) const STD_DH_SHA1: Oid = Oid::new_unwrap("1.3.133.16.840.63.0.2");
 pub(crate) const STD_DH_SHA256: Oid = Oid::new_unwrap("1.3.132.1.11.1");

@@ -11,6 +11,7 @@ use crate::header_protection::{self, Protected};
 use crate::key::Identity;
 use crate::limits::Limits;
 use crate::mime::base64_lines;
+use crate::post_quantum::MlKem;
 use crate::verdict::binding;
 
 /// How a signature travels inside the envelope.
@@ -33,6 +34,9 @@ pub struct SealPolicy {
     /// Sign with RSASSA-PSS where the key is RSA. Off: RFC 8551 makes PKCS#1 v1.5 the scheme
     /// that all must verify, and older clients know only that.
     pub rsa_pss: bool,
+    /// Seal to ML-KEM certificates (RFC 9936). Off: set it for a partner whose client is known
+    /// to read `KEMRecipientInfo`; one that does not cannot open the message at all.
+    pub ml_kem: bool,
     /// Bounds on what is sealed.
     pub limits: Limits,
 }
@@ -128,10 +132,17 @@ impl<'a> Sealer<'a> {
             if let Some(reason) = recipient.reception_fault() {
                 return Err(SealError::Recipient { index, reason });
             }
+            if !self.policy.ml_kem && MlKem::of_kind(recipient.public_key_kind()).is_some() {
+                let reason = "the policy does not send to ML-KEM keys";
+                return Err(SealError::Recipient { index, reason });
+            }
         }
         let Some(identity) = self.signer else {
             return Ok(());
         };
+        if !identity.key().signs() {
+            return Err(SealError::Signer("its key only decrypts"));
+        }
         if !identity.certificate().may_sign() {
             return Err(SealError::Signer("its key usage lacks digitalSignature"));
         }

@@ -7,6 +7,7 @@ use aws_lc_rs::rand;
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
 use zeroize::Zeroizing;
 
+use super::kem;
 use super::recipient::{KdfDigest, shared_info, x963_kdf};
 use super::sign::issuer_and_serial;
 use crate::SealError;
@@ -79,6 +80,7 @@ fn recipient_info(recipient: &Certificate, key: &[u8]) -> Option<Vec<u8>> {
         PublicKeyKind::P521 => {
             key_agreement(recipient, key, &agreement::ECDH_P521, KdfDigest::Sha512)
         }
+        PublicKeyKind::MlKem768 | PublicKeyKind::MlKem1024 => kem::recipient_info(recipient, key),
         _ => None,
     }
 }

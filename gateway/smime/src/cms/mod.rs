@@ -4,6 +4,7 @@
 mod attributes;
 pub(crate) mod encrypt;
 pub(crate) mod enveloped;
+mod kem;
 mod recipient;
 pub(crate) mod sign;
 pub(crate) mod signed;

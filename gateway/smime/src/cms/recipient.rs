@@ -7,6 +7,7 @@ use aws_lc_rs::key_wrap::{AES_128, AES_256, AesKek, KeyWrap as _};
 use const_oid::ObjectIdentifier;
 use zeroize::Zeroizing;
 
+use super::kem::{Encapsulation, KemPlan, KemRecipient};
 use crate::Refusal;
 use crate::algorithm::{Algorithm, OaepParameters, ParametersError};
 use crate::ber::{
@@ -28,7 +29,6 @@ enum Rid<'a> {
     SubjectKeyId(Cow<'a, [u8]>),
 }
 
-#[derive(Clone)]
 enum Method<'a> {
     Transport(Algorithm<'a>),
     Agreement {
@@ -36,17 +36,21 @@ enum Method<'a> {
         point: &'a [u8],
         ukm: Option<Cow<'a, [u8]>>,
     },
+    Encapsulation(Encapsulation<'a>),
 }
 
 impl<'a> Recipient<'a> {
     /// The recipients that one `RecipientInfo` names: several for key agreement, none for the
-    /// kinds that mail does not use (password, shared key, other).
+    /// kinds that mail does not use (password, shared key, others than RFC 9629's).
     pub(crate) fn read_all(info: &Element<'a>, limit: usize) -> Result<Vec<Self>, BerError> {
         if info.tag == SEQUENCE {
             return Ok(vec![Self::read_transport(info)?]);
         }
         if info.tag == context_constructed(1) {
             return Self::read_agreement(info, limit);
+        }
+        if info.tag == context_constructed(4) {
+            return Ok(Self::read_encapsulation(info)?.into_iter().collect());
         }
         Ok(Vec::new())
     }
@@ -108,6 +112,17 @@ impl<'a> Recipient<'a> {
         Ok(found)
     }
 
+    fn read_encapsulation(info: &Element<'a>) -> Result<Option<Self>, BerError> {
+        let Some(read) = KemRecipient::read(info)? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            id: read_rid(&read.rid)?,
+            method: Method::Encapsulation(read.encapsulation),
+            encrypted_key: read.encrypted_key,
+        }))
+    }
+
     pub(crate) fn id(&self) -> RecipientId<'_> {
         match &self.id {
             Rid::IssuerAndSerial(issuer, serial) => RecipientId::IssuerAndSerial { issuer, serial },
@@ -125,6 +140,7 @@ impl<'a> Recipient<'a> {
                 point,
                 ukm,
             } => plan_agreement(algorithm, point, ukm.as_deref()),
+            Method::Encapsulation(encapsulation) => encapsulation.plan().map(Plan::Encapsulation),
         }
     }
 
@@ -149,6 +165,7 @@ impl<'a> Recipient<'a> {
                 let kek = x963_kdf(*digest, &secret, info, *kek_octets);
                 aes_unwrap(&kek, &self.encrypted_key)
             }
+            Plan::Encapsulation(plan) => aes_unwrap(&plan.kek(key)?, &self.encrypted_key),
         }
     }
 }
@@ -163,6 +180,7 @@ pub(crate) enum Plan<'a> {
         info: Vec<u8>,
         kek_octets: usize,
     },
+    Encapsulation(KemPlan<'a>),
 }
 
 fn plan_transport<'a>(algorithm: &Algorithm<'_>) -> Result<Plan<'a>, Refusal> {

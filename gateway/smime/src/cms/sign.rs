@@ -25,6 +25,8 @@ pub(crate) fn digest(identity: &Identity, prefer_pss: bool) -> Digest {
         Scheme::RsaPkcs1(d) | Scheme::RsaPss(d, _) | Scheme::Ecdsa(d) => d,
         // RFC 8419 §3.1.
         Scheme::Ed25519 => Digest::Sha512,
+        // RFC 9882 §3.3: strong enough for every parameter set, and what all must know.
+        Scheme::MlDsa(_) => Digest::Sha512,
     }
 }
 
@@ -99,5 +101,6 @@ fn signature_algorithm<'a>(scheme: Scheme) -> Vec<Node<'a>> {
         Scheme::Ecdsa(Digest::Sha384) => vec![oid_node(&oid::ECDSA_SHA384)],
         Scheme::Ecdsa(Digest::Sha512) => vec![oid_node(&oid::ECDSA_SHA512)],
         Scheme::Ed25519 => vec![oid_node(&oid::ED25519)],
+        Scheme::MlDsa(set) => vec![oid_node(&set.oid())],
     }
 }
