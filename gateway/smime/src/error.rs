@@ -15,6 +15,9 @@ pub enum MaterialError {
     /// Not a CRL of RFC 5280; `0` says which part.
     #[error("not a readable CRL ({0}); give one DER or PEM X509 CRL")]
     Crl(&'static str),
+    /// Not an OCSP response of RFC 6960 that answers; `0` says which part, or why not.
+    #[error("not a usable OCSP response ({0}); ask the responder anew")]
+    Ocsp(&'static str),
     /// Not an unencrypted PKCS#8 private key of a supported kind.
     #[error(
         "not a readable private key ({0}); give an unencrypted PKCS#8 key, RSA 2048 to 8192 bits, \

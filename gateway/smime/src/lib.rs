@@ -9,7 +9,8 @@
 //! | `opener`, `opened` | [`Opener`]: layer after layer from the outside in; [`Opened`] |
 //! | `verdict` | [`SignatureVerdict`]: an enum with reasons, never a bool |
 //! | `header_protection` | RFC 9788: what goes inside, what stays outside, how they compare |
-//! | `certificate`, `crl`, `trust`, `path`, `name_constraints` | X.509, [`TrustStore`], RFC 5280 validation |
+//! | `certificate`, `name`, `crl`, `ocsp` | X.509 certificates, lists and [`OcspResponse`]s, as received |
+//! | `trust`, `path`, `name_constraints` | [`TrustStore`], RFC 5280 path building and validation, revocation |
 //! | `key` | [`PrivateKey`], [`Identity`], the [`KeyRing`] and [`DecryptionKey`] ports |
 //! | `cms` | the CMS objects (RFC 5652, RFC 5083), written and read |
 //! | `ber` | a bounded BER reader, a DER writer |
@@ -116,10 +117,11 @@
 //!
 //! `aws-lc-rs` is the only cryptographic back end: it alone has RSA decryption, stored ECDH keys,
 //! AES key wrap, AES-CBC, ML-KEM and ML-DSA in one place; `aws-lc-sys` is the same library, for
-//! the few calls of `evp` that it does not wrap. `x509-cert`, `der` and `const-oid` decode certificates
-//! and CRLs, which are DER; the CMS layers around them are read by `ber`, because a streamed
-//! OCTET STRING comes out of `der` with its inner headers in it. `mail-parser` reads the addresses
-//! of From. `base64`, `subtle`, `thiserror`, `time` and `zeroize` do what their names say.
+//! the few calls of `evp` that it does not wrap. `const-oid` holds object identifiers and `der`
+//! the PEM and time forms; everything else of ASN.1 is read by `ber`: a streamed OCTET STRING
+//! comes out of `der` with its inner headers in it, and its certificates have no dates before
+//! 1970. `mail-parser` reads the addresses of From. `base64`, `subtle`, `thiserror`, `time` and
+//! `zeroize` do what their names say.
 
 mod algorithm;
 mod ber;
@@ -132,7 +134,9 @@ mod header_protection;
 mod key;
 mod limits;
 mod mime;
+mod name;
 mod name_constraints;
+mod ocsp;
 mod oid;
 mod opened;
 mod opener;
@@ -153,9 +157,10 @@ pub use key::{
     DecryptionKey, Identities, Identity, KeyRing, OaepDigest, PrivateKey, RecipientId, RsaPadding,
 };
 pub use limits::Limits;
+pub use ocsp::{OcspResponse, ocsp_request};
 pub use opened::{Layer, Opened};
 pub use opener::{OpenPolicy, Opener};
-pub use path::{CheckedPath, PathFault, Revocation};
+pub use path::{CheckedPath, PathFault, PolicyDemand, Revocation};
 pub use sealer::{SealPolicy, Sealer, SignatureForm};
 pub use trust::TrustStore;
 pub use verdict::{AddressBinding, InvalidReason, SignatureVerdict, ValidSignature};

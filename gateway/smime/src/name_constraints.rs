@@ -1,105 +1,114 @@
-//! Name constraints (RFC 5280 §4.2.1.10) on mail addresses and DNS names. A constraint on any
-//! other kind of name holds only if the certificate has no name of that kind that we could fail
-//! to check: directoryName is compared with the subject, the rest is refused.
+//! Name constraints (RFC 5280 §4.2.1.10) on mail addresses, DNS names, URIs, IP addresses and
+//! directory names. A constraint on any other kind of name holds only if the certificate has no
+//! name of that kind, since it cannot be checked.
 
-use der::Encode as _;
-use x509_cert::ext::pkix::NameConstraints;
-use x509_cert::ext::pkix::name::GeneralName;
-
-use crate::ber::Element;
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, NameConstraints};
+use crate::name::{DistinguishedName, GeneralName};
 
 /// Whether every name of `certificate` is inside the permitted and outside the excluded trees.
 pub(crate) fn allow(constraints: &NameConstraints, certificate: &Certificate) -> bool {
-    let permitted: Vec<&GeneralName> = constraints
-        .permitted_subtrees
-        .iter()
-        .flatten()
-        .map(|tree| &tree.base)
-        .collect();
-    let excluded: Vec<&GeneralName> = constraints
-        .excluded_subtrees
-        .iter()
-        .flatten()
-        .map(|tree| &tree.base)
-        .collect();
-    let names = names_of(certificate);
-    let mut unchecked = permitted
-        .iter()
-        .chain(&excluded)
-        .filter(|base| kind(base).is_none());
-    if unchecked.any(|base| has_name_like(certificate, base)) {
-        return false;
-    }
-    names.iter().all(|name| {
-        let of_kind = |base: &&&GeneralName| kind(base) == Some(name.kind());
-        let mut allowed = permitted.iter().filter(of_kind).peekable();
-        (allowed.peek().is_none() || allowed.any(|base| name.is_within(base)))
-            && !excluded
+    names_of(certificate).iter().all(|name| {
+        let mut permitted = constraints
+            .permitted
+            .iter()
+            .filter(|base| name.is_of_kind(base))
+            .peekable();
+        (permitted.peek().is_none() || permitted.any(|base| name.is_within(base)))
+            && !constraints
+                .excluded
                 .iter()
-                .filter(of_kind)
-                .any(|base| name.is_within(base))
+                .filter(|base| name.is_of_kind(base))
+                .any(|base| name.meets(base))
     })
 }
 
-/// Whether the certificate has a name of the kind of `base`, a kind that is not compared here.
-fn has_name_like(certificate: &Certificate, base: &GeneralName) -> bool {
-    let kind = std::mem::discriminant(base);
-    let mut others = certificate.other_names().iter();
-    others.any(|name| std::mem::discriminant(name) == kind)
-}
-
-enum Name<'a> {
+/// A name that a certificate claims.
+enum Claim<'a> {
     Address(&'a str),
+    /// Every address of a domain: what a certificate without addresses is bound to by its
+    /// dNSName. Without this, an authority held to some addresses could speak for all the
+    /// others by naming domains.
+    AddressesOf(&'a str),
     Domain(&'a str),
-    Directory(&'a [u8]),
+    Uri(&'a str),
+    Directory(&'a DistinguishedName),
+    Ip(&'a [u8]),
+    Other(u8),
 }
 
-#[derive(PartialEq, Eq)]
-enum Kind {
-    Address,
-    Domain,
-    Directory,
-}
-
-fn kind(base: &GeneralName) -> Option<Kind> {
-    match base {
-        GeneralName::Rfc822Name(_) => Some(Kind::Address),
-        GeneralName::DnsName(_) => Some(Kind::Domain),
-        GeneralName::DirectoryName(_) => Some(Kind::Directory),
-        _ => None,
+fn names_of(certificate: &Certificate) -> Vec<Claim<'_>> {
+    let mut claims: Vec<_> = certificate
+        .addresses()
+        .iter()
+        .map(|address| Claim::Address(address))
+        .collect();
+    if claims.is_empty() {
+        let domains = certificate.dns_names().iter();
+        claims.extend(domains.map(|domain| Claim::AddressesOf(domain)));
     }
+    if !certificate.subject_name().is_empty() {
+        claims.push(Claim::Directory(certificate.subject_name()));
+    }
+    for name in &certificate.extensions().alternative_names {
+        claims.push(match name {
+            // Counted among the addresses already.
+            GeneralName::Address(_) => continue,
+            GeneralName::Domain(domain) => Claim::Domain(domain),
+            GeneralName::Uri(uri) => Claim::Uri(uri),
+            GeneralName::Directory(name) => Claim::Directory(name),
+            GeneralName::Ip(address) => Claim::Ip(address),
+            GeneralName::Other(tag) => Claim::Other(*tag),
+        });
+    }
+    claims
 }
 
-fn names_of(certificate: &Certificate) -> Vec<Name<'_>> {
-    let addresses = certificate.addresses().iter().map(|a| Name::Address(a));
-    let domains = certificate.dns_names().iter().map(|d| Name::Domain(d));
-    let subject = std::iter::once(Name::Directory(certificate.subject_der()));
-    addresses.chain(domains).chain(subject).collect()
-}
-
-impl Name<'_> {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Address(_) => Kind::Address,
-            Self::Domain(_) => Kind::Domain,
-            Self::Directory(_) => Kind::Directory,
+impl Claim<'_> {
+    fn is_of_kind(&self, base: &GeneralName) -> bool {
+        match (self, base) {
+            (Self::Address(_) | Self::AddressesOf(_), GeneralName::Address(_))
+            | (Self::Domain(_), GeneralName::Domain(_))
+            | (Self::Uri(_), GeneralName::Uri(_))
+            | (Self::Directory(_), GeneralName::Directory(_))
+            | (Self::Ip(_), GeneralName::Ip(_)) => true,
+            (Self::Other(tag), GeneralName::Other(other)) => tag == other,
+            _ => false,
         }
     }
 
+    /// Whether all of the claim is inside the tree of `base`.
     fn is_within(&self, base: &GeneralName) -> bool {
         match (self, base) {
-            (Self::Address(address), GeneralName::Rfc822Name(base)) => {
-                address_within(address, base.as_str())
+            (Self::Address(address), GeneralName::Address(base)) => address_within(address, base),
+            (Self::AddressesOf(domain), GeneralName::Address(base)) => {
+                !base.contains('@') && host_within(domain, base)
             }
-            (Self::Domain(domain), GeneralName::DnsName(base)) => {
-                let base = base.as_str().trim_start_matches('.');
+            (Self::Domain(domain), GeneralName::Domain(base)) => {
+                let base = base.trim_start_matches('.');
                 domain.eq_ignore_ascii_case(base) || is_subdomain(domain, base)
             }
-            (Self::Directory(subject), GeneralName::DirectoryName(base)) => base
-                .to_der()
-                .is_ok_and(|base| directory_within(subject, &base)),
+            (Self::Uri(uri), GeneralName::Uri(base)) => {
+                host_of(uri).is_some_and(|host| host_within(host, base))
+            }
+            (Self::Directory(name), GeneralName::Directory(base)) => name.is_within(base),
+            (Self::Ip(address), GeneralName::Ip(base)) => ip_within(address, base),
             _ => false,
+        }
+    }
+
+    /// Whether some of the claim is inside the tree of `base`, or cannot be compared with it.
+    fn meets(&self, base: &GeneralName) -> bool {
+        match (self, base) {
+            (Self::AddressesOf(domain), GeneralName::Address(base)) => {
+                let host = base
+                    .rsplit_once('@')
+                    .map_or(base.as_str(), |(_, host)| host);
+                host_within(domain, host)
+            }
+            (Self::Uri(uri), GeneralName::Uri(_)) if host_of(uri).is_none() => true,
+            (Self::Address(address), GeneralName::Address(_)) if !address.contains('@') => true,
+            (Self::Other(_), _) => true,
+            _ => self.is_within(base),
         }
     }
 }
@@ -111,10 +120,16 @@ fn address_within(address: &str, base: &str) -> bool {
     };
     if base.contains('@') {
         address.eq_ignore_ascii_case(base)
-    } else if let Some(domain) = base.strip_prefix('.') {
-        is_subdomain(host, domain)
     } else {
-        host.eq_ignore_ascii_case(base)
+        host_within(host, base)
+    }
+}
+
+/// A host, or with a leading period every host below a domain.
+fn host_within(host: &str, base: &str) -> bool {
+    match base.strip_prefix('.') {
+        Some(domain) => is_subdomain(host, domain),
+        None => base.is_empty() || host.eq_ignore_ascii_case(base),
     }
 }
 
@@ -130,12 +145,26 @@ fn is_subdomain(host: &str, domain: &str) -> bool {
     }
 }
 
-/// Whether the RDNs of `base` are the first ones of `subject`.
-fn directory_within(subject: &[u8], base: &[u8]) -> bool {
-    match (Element::only(subject, 8), Element::only(base, 8)) {
-        (Ok(subject), Ok(base)) => subject.content.starts_with(base.content),
-        _ => false,
+/// The host of a URI's authority part; `None` without one, or if it is an address.
+fn host_of(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let host = host.split_once(':').map_or(host, |(host, _)| host);
+    let named = !host.starts_with('[') && host.parse::<std::net::Ipv4Addr>().is_err();
+    (named && !host.is_empty()).then_some(host)
+}
+
+/// `base` is an address followed by its mask.
+fn ip_within(address: &[u8], base: &[u8]) -> bool {
+    if base.len() != address.len() * 2 {
+        return false;
     }
+    let (network, mask) = base.split_at(address.len());
+    let bits = address.iter().zip(network).zip(mask);
+    bits.into_iter().all(|((a, n), m)| a & m == n & m)
 }
 
 #[cfg(test)]
@@ -152,5 +181,38 @@ mod tests {
         assert!(!address_within("b@hopital.test", ".hopital.test"));
         assert!(!address_within("b@autrehopital.test", ".hopital.test"));
         assert!(!address_within("hopital.test", "hopital.test"));
+    }
+
+    #[test]
+    fn a_domain_claims_every_address_of_it() {
+        let all = Claim::AddressesOf("hopital.test");
+        let base = |text: &str| GeneralName::Address(text.to_owned());
+        assert!(all.is_within(&base("hopital.test")));
+        assert!(!all.is_within(&base("ehpad.test")));
+        assert!(!all.is_within(&base("a@hopital.test")), "only one of them");
+        assert!(all.meets(&base("a@hopital.test")), "one of them");
+        assert!(!all.meets(&base("a@ehpad.test")));
+    }
+
+    #[test]
+    fn the_host_of_a_uri_is_what_is_held() {
+        for (uri, host) in [
+            ("http://hopital.test/x?y#z", Some("hopital.test")),
+            ("ldap://u:p@hopital.test:389/cn=x", Some("hopital.test")),
+            ("http://192.0.2.1/", None),
+            ("http://[2001:db8::1]/", None),
+            ("urn:uuid:x", None),
+            ("http:///x", None),
+        ] {
+            assert_eq!(host_of(uri), host, "{uri}");
+        }
+    }
+
+    #[test]
+    fn an_ip_range_is_an_address_and_a_mask() {
+        let range = [192, 0, 2, 0, 255, 255, 255, 0];
+        assert!(ip_within(&[192, 0, 2, 9], &range));
+        assert!(!ip_within(&[192, 0, 3, 9], &range));
+        assert!(!ip_within(&[0; 16], &range), "another family");
     }
 }

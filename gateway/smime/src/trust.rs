@@ -1,13 +1,15 @@
-//! What a site trusts: anchors, intermediates it knows, and revocation lists with their age.
+//! What a site trusts: anchors, intermediates it knows, and the evidence on revocation at hand,
+//! with its age.
 
 use time::OffsetDateTime;
 
 use crate::certificate::Certificate;
 use crate::crl::Crl;
 use crate::limits::Limits;
-use crate::path::{self, CheckedPath, PathFault, Purpose};
+use crate::ocsp::OcspResponse;
+use crate::path::{self, CheckedPath, PathFault, PolicyDemand, Purpose};
 
-/// Anchors, a pool of intermediates, and revocation lists.
+/// Anchors, a pool of intermediates, revocation lists and OCSP responses.
 ///
 /// Nothing is ever fetched: an address inside a certificate that is not validated yet is an
 /// address chosen by an attacker. Whoever owns the store refreshes it.
@@ -16,6 +18,8 @@ pub struct TrustStore {
     anchors: Vec<Certificate>,
     intermediates: Vec<Certificate>,
     crls: Vec<Crl>,
+    ocsp_responses: Vec<OcspResponse>,
+    policy: PolicyDemand,
 }
 
 impl TrustStore {
@@ -39,10 +43,27 @@ impl TrustStore {
         self
     }
 
-    /// Knows a revocation list. Of several from one issuer, the most recent one counts.
+    /// Knows a revocation list: complete, delta or indirect. Of several from one issuer, the most
+    /// recent one counts, but a revocation in any of them is one.
     #[must_use]
     pub fn with_crl(mut self, crl: Crl) -> Self {
         self.crls.push(crl);
+        self
+    }
+
+    /// Knows an OCSP response. It counts while it is current, if the issuer of the certificate or a
+    /// responder that the issuer delegated signed it.
+    #[must_use]
+    pub fn with_ocsp_response(mut self, response: OcspResponse) -> Self {
+        self.ocsp_responses.push(response);
+        self
+    }
+
+    /// Demands certificate policies of every path. Without this, only what the authorities
+    /// themselves demand counts.
+    #[must_use]
+    pub fn with_policy_demand(mut self, demand: PolicyDemand) -> Self {
+        self.policy = demand;
         self
     }
 
@@ -101,5 +122,13 @@ impl TrustStore {
 
     pub(crate) fn crls(&self) -> &[Crl] {
         &self.crls
+    }
+
+    pub(crate) fn ocsp_responses(&self) -> &[OcspResponse] {
+        &self.ocsp_responses
+    }
+
+    pub(crate) fn policy_demand(&self) -> &PolicyDemand {
+        &self.policy
     }
 }

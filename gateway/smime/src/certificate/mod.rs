@@ -4,32 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use const_oid::ObjectIdentifier;
-use der::Decode as _;
 use time::OffsetDateTime;
-use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, NameConstraints,
-    SubjectAltName, SubjectKeyIdentifier,
-};
 
+pub(crate) use self::extensions::{
+    Authority, DistributionPoint, Extensions, KeyUsage, NameConstraints, Reasons,
+};
 use crate::algorithm::{Algorithm, BadSignature, PublicKeyKind, Scheme};
-use crate::ber::{BerError, Element, Reader, SEQUENCE, context_constructed};
+use crate::ber::{BerError, Element, Reader, SEQUENCE, SET, context, context_constructed, to_der};
+use crate::crl::moment;
 use crate::error::MaterialError;
+use crate::name::{self, DistinguishedName, GeneralName};
 use crate::post_quantum::{MlDsa, MlKem};
 use crate::{Limits, oid, pem};
 
-/// Extensions that the path validator understands; another critical one makes a certificate
-/// unusable (RFC 5280 §4.2).
-const UNDERSTOOD: [&str; 8] = [
-    "2.5.29.14", // subjectKeyIdentifier
-    "2.5.29.15", // keyUsage
-    "2.5.29.17", // subjectAltName
-    "2.5.29.19", // basicConstraints
-    "2.5.29.30", // nameConstraints
-    "2.5.29.32", // certificatePolicies: no policy is demanded, so any is acceptable
-    "2.5.29.35", // authorityKeyIdentifier
-    "2.5.29.37", // extKeyUsage
-];
+pub(crate) mod extensions;
 
 /// An X.509 certificate (RFC 5280). Cheap to clone; compared by its octets.
 #[derive(Clone)]
@@ -39,7 +27,9 @@ struct Parsed {
     der: Vec<u8>,
     tbs: Vec<u8>,
     subject: Vec<u8>,
+    subject_name: DistinguishedName,
     issuer: Vec<u8>,
+    issuer_name: DistinguishedName,
     serial: Vec<u8>,
     spki: Vec<u8>,
     key_kind: PublicKeyKind,
@@ -50,28 +40,9 @@ struct Parsed {
     issuer_text: String,
     not_before: OffsetDateTime,
     not_after: OffsetDateTime,
-    extensions: Extensions,
-}
-
-#[derive(Default)]
-struct Extensions {
-    subject_key_id: Option<Vec<u8>>,
-    authority_key_id: Option<Vec<u8>>,
-    rfc822_names: Vec<String>,
+    addresses: Vec<String>,
     dns_names: Vec<String>,
-    /// Names of other kinds: never used, but an authority may be constrained on them.
-    other_names: Vec<GeneralName>,
-    key_usage: Option<KeyUsage>,
-    extended_key_usage: Option<Vec<ObjectIdentifier>>,
-    authority: Option<Authority>,
-    name_constraints: Option<NameConstraints>,
-    unknown_critical: bool,
-}
-
-/// The basicConstraints of an authority (RFC 5280 §4.2.1.9).
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Authority {
-    pub(crate) path_length: Option<u8>,
+    extensions: Extensions,
 }
 
 impl Certificate {
@@ -83,35 +54,47 @@ impl Certificate {
         if der.len() > Limits::default().certificate_octets {
             return Err(MaterialError::Certificate("longer than 64 KiB"));
         }
-        let x509 = x509_cert::Certificate::from_der(der)
-            .map_err(|_| MaterialError::Certificate("not DER of RFC 5280"))?;
         let parts =
             Parts::read(der).map_err(|error| MaterialError::Certificate(error.describe()))?;
-        let tbs = x509.tbs_certificate();
         let (key_kind, key) = read_public_key(parts.spki)
             .map_err(|_| MaterialError::Certificate("subjectPublicKeyInfo"))?;
-        let mut extensions = read_extensions(tbs)?;
-        if extensions.rfc822_names.is_empty() {
+        let subject = read_name(parts.subject)?;
+        let issuer = read_name(parts.issuer)?;
+        let extensions = match parts.extensions {
+            Some(list) => Extensions::read(&list, &issuer)?,
+            None => Extensions::default(),
+        };
+        let mut addresses = Vec::new();
+        let mut dns_names = Vec::new();
+        for name in &extensions.alternative_names {
+            match name {
+                GeneralName::Address(address) => addresses.push(address.clone()),
+                GeneralName::Domain(domain) => dns_names.push(domain.clone()),
+                _ => {}
+            }
+        }
+        if addresses.is_empty() {
             // RFC 8550 §3: an address in the subject name must still be recognised.
-            let in_subject = tbs.subject().email_address();
-            extensions
-                .rfc822_names
-                .extend(in_subject.ok().flatten().map(|a| a.to_string()));
+            addresses = addresses_in(parts.subject).unwrap_or_default();
         }
         Ok(Self(Arc::new(Parsed {
             tbs: parts.tbs.to_vec(),
             subject: parts.subject.to_vec(),
+            subject_name: subject,
             issuer: parts.issuer.to_vec(),
+            issuer_name: issuer,
             serial: parts.serial.to_vec(),
             spki: parts.spki.to_vec(),
             key_kind,
             key,
             scheme: parts.scheme,
             signature: parts.signature.to_vec(),
-            subject_text: tbs.subject().to_string(),
-            issuer_text: tbs.issuer().to_string(),
-            not_before: date(&tbs.validity().not_before)?,
-            not_after: date(&tbs.validity().not_after)?,
+            subject_text: name::text_of(parts.subject),
+            issuer_text: name::text_of(parts.issuer),
+            not_before: parts.not_before,
+            not_after: parts.not_after,
+            addresses,
+            dns_names,
             extensions,
             der: der.to_vec(),
         })))
@@ -186,18 +169,13 @@ impl Certificate {
     /// (RFC 8550 §3).
     #[must_use]
     pub fn addresses(&self) -> &[String] {
-        &self.0.extensions.rfc822_names
+        &self.0.addresses
     }
 
     /// The dNSName entries of subjectAltName.
     #[must_use]
     pub fn dns_names(&self) -> &[String] {
-        &self.0.extensions.dns_names
-    }
-
-    /// The subject alternative names that are neither addresses nor host names.
-    pub(crate) fn other_names(&self) -> &[GeneralName] {
-        &self.0.extensions.other_names
+        &self.0.dns_names
     }
 
     /// First moment of validity.
@@ -226,14 +204,35 @@ impl Certificate {
         octets
     }
 
-    pub(crate) fn key_usage(&self) -> Option<KeyUsage> {
-        self.0.extensions.key_usage
+    /// Tells certificates in memory apart, at no cost; two equal ones may differ in it.
+    pub(crate) fn handle(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// What the extensions say.
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.0.extensions
+    }
+
+    /// The subject, as names are compared.
+    pub(crate) fn subject_name(&self) -> &DistinguishedName {
+        &self.0.subject_name
+    }
+
+    /// The issuer, as names are compared.
+    pub(crate) fn issuer_name(&self) -> &DistinguishedName {
+        &self.0.issuer_name
+    }
+
+    /// Whether keyUsage, where it is present, sets one of `bits`.
+    pub(crate) fn key_usage_allows(&self, bits: u16) -> bool {
+        let usage = self.0.extensions.key_usage;
+        usage.is_none_or(|usage| usage.allows(bits))
     }
 
     /// Whether keyUsage lets the key sign mail (RFC 8550 §4.4.2).
     pub(crate) fn may_sign(&self) -> bool {
-        self.key_usage()
-            .is_none_or(|u| u.digital_signature() || u.non_repudiation())
+        self.key_usage_allows(KeyUsage::DIGITAL_SIGNATURE | KeyUsage::NON_REPUDIATION)
     }
 
     /// Whether extKeyUsage lets the certificate protect mail (RFC 8550 §4.4.4); absent, it does.
@@ -245,14 +244,13 @@ impl Certificate {
 
     /// Why the certificate cannot receive encrypted mail, if it cannot: its key or its usages.
     pub(crate) fn reception_fault(&self) -> Option<&'static str> {
-        let usage = self.key_usage();
+        let enciphers = self.key_usage_allows(KeyUsage::KEY_ENCIPHERMENT);
+        let agrees = self.key_usage_allows(KeyUsage::KEY_AGREEMENT);
         match self.public_key_kind() {
-            PublicKeyKind::Rsa(2048..=8192) if usage.is_none_or(|u| u.key_encipherment()) => {}
-            PublicKeyKind::P256 | PublicKeyKind::P384 | PublicKeyKind::P521
-                if usage.is_none_or(|u| u.key_agreement()) => {}
+            PublicKeyKind::Rsa(2048..=8192) if enciphers => {}
+            PublicKeyKind::P256 | PublicKeyKind::P384 | PublicKeyKind::P521 if agrees => {}
             // RFC 9935 §5.
-            PublicKeyKind::MlKem768 | PublicKeyKind::MlKem1024
-                if usage.is_none_or(|u| u.key_encipherment()) => {}
+            PublicKeyKind::MlKem768 | PublicKeyKind::MlKem1024 if enciphers => {}
             PublicKeyKind::Rsa(2048..=8192)
             | PublicKeyKind::MlKem768
             | PublicKeyKind::MlKem1024 => return Some("its key usage lacks keyEncipherment"),
@@ -280,20 +278,8 @@ impl Certificate {
         self.0.extensions.authority
     }
 
-    pub(crate) fn authority_key_id(&self) -> Option<&[u8]> {
-        self.0.extensions.authority_key_id.as_deref()
-    }
-
-    pub(crate) fn name_constraints(&self) -> Option<&NameConstraints> {
-        self.0.extensions.name_constraints.as_ref()
-    }
-
-    pub(crate) fn has_unknown_critical_extension(&self) -> bool {
-        self.0.extensions.unknown_critical
-    }
-
     pub(crate) fn is_self_issued(&self) -> bool {
-        self.0.subject == self.0.issuer
+        self.0.subject_name == self.0.issuer_name
     }
 
     /// The `SubjectPublicKeyInfo` in DER.
@@ -318,6 +304,10 @@ impl Certificate {
 
     /// Checks that `issuer` signed this certificate.
     pub(crate) fn verify_issued_by(&self, issuer: &Certificate) -> Result<(), BadSignature> {
+        #[cfg(test)]
+        if crate::path::pkits::verify(issuer, &self.0.tbs, &self.0.signature) {
+            return Ok(());
+        }
         let scheme = self.0.scheme.ok_or(BadSignature)?;
         issuer.verify(scheme, &self.0.tbs, &self.0.signature)
     }
@@ -348,13 +338,21 @@ struct Parts<'a> {
     issuer: &'a [u8],
     subject: &'a [u8],
     spki: &'a [u8],
+    not_before: OffsetDateTime,
+    not_after: OffsetDateTime,
+    extensions: Option<Element<'a>>,
     scheme: Option<Scheme>,
     signature: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
     fn read(der: &'a [u8]) -> Result<Self, BerError> {
-        let mut outer = Element::only(der, 16)?.children()?;
+        let whole = Element::only(der, 16)?;
+        // One encoding for each certificate, so that its octets can name it.
+        if whole.tag != SEQUENCE || to_der(&whole, SEQUENCE)? != der {
+            return Err(BerError::Length);
+        }
+        let mut outer = whole.children()?;
         let tbs = outer.expect(SEQUENCE)?;
         let algorithm = Algorithm::read(outer.expect(SEQUENCE)?)?;
         let signature = outer.bit_string()?;
@@ -364,9 +362,20 @@ impl<'a> Parts<'a> {
         let serial = inner.integer()?;
         let inner_algorithm = Algorithm::read(inner.expect(SEQUENCE)?)?;
         let issuer = inner.expect(SEQUENCE)?.raw;
-        inner.expect(SEQUENCE)?;
+        let mut validity = inner.expect(SEQUENCE)?.children()?;
+        let not_before = moment(&validity.any()?)?;
+        let not_after = moment(&validity.any()?)?;
+        validity.finish()?;
         let subject = inner.expect(SEQUENCE)?.raw;
         let spki = inner.expect(SEQUENCE)?.raw;
+        // issuerUniqueID and subjectUniqueID name nobody.
+        inner.optional(context(1))?;
+        inner.optional(context(2))?;
+        let extensions = match inner.optional(context_constructed(3))? {
+            Some(wrapper) => Some(wrapper.children()?.expect(SEQUENCE)?),
+            None => None,
+        };
+        inner.finish()?;
         // RFC 5280 §4.1.1.2: both identifiers must be the same.
         let scheme = if inner_algorithm.same_as(&algorithm) {
             Scheme::of_certificate(&algorithm)
@@ -379,6 +388,9 @@ impl<'a> Parts<'a> {
             issuer,
             subject,
             spki,
+            not_before,
+            not_after,
+            extensions,
             scheme,
             signature,
         })
@@ -390,7 +402,7 @@ fn read_public_key(spki: &[u8]) -> Result<(PublicKeyKind, Vec<u8>), BerError> {
     let algorithm = Algorithm::read(inner.expect(SEQUENCE)?)?;
     let key = inner.bit_string()?;
     let kind = match algorithm.oid {
-        oid::RSA_ENCRYPTION => PublicKeyKind::Rsa(modulus_bits(key)?),
+        oid::RSA_ENCRYPTION => rsa_kind(key)?,
         oid::EC_PUBLIC_KEY => match algorithm.parameters {
             Some(parameters) => match Reader::new(parameters.raw, 1).oid() {
                 Ok(oid::P256) => PublicKeyKind::P256,
@@ -416,61 +428,53 @@ fn post_quantum_kind(oid: &ObjectIdentifier, has_parameters: bool) -> PublicKeyK
         .unwrap_or(PublicKeyKind::Other)
 }
 
-fn modulus_bits(key: &[u8]) -> Result<u32, BerError> {
-    let modulus = Element::only(key, 4)?.children()?.integer()?;
-    let modulus = match modulus {
+/// An RSA key by its modulus. One whose numbers no generator makes is of no use: an even
+/// modulus, or an exponent that is even, 1, or longer than 33 bits (each check costs its length).
+fn rsa_kind(key: &[u8]) -> Result<PublicKeyKind, BerError> {
+    let mut inner = Element::only(key, 4)?.children()?;
+    let modulus = significant(inner.integer()?);
+    let exponent = significant(inner.integer()?);
+    inner.finish()?;
+    let odd = |number: &[u8]| number.last().is_some_and(|o| o & 1 == 1);
+    let sound = odd(modulus) && odd(exponent) && bit_length(exponent)? <= 33 && exponent != [1];
+    Ok(if sound {
+        PublicKeyKind::Rsa(bit_length(modulus)?)
+    } else {
+        PublicKeyKind::Other
+    })
+}
+
+fn significant(integer: &[u8]) -> &[u8] {
+    match integer {
         [0, rest @ ..] => rest,
-        _ => modulus,
-    };
-    let first = modulus.first().ok_or(BerError::Value)?;
-    let octets = u32::try_from(modulus.len()).map_err(|_| BerError::Value)?;
+        _ => integer,
+    }
+}
+
+fn bit_length(number: &[u8]) -> Result<u32, BerError> {
+    let first = number.first().ok_or(BerError::Value)?;
+    let octets = u32::try_from(number.len()).map_err(|_| BerError::Value)?;
     Ok(octets * 8 - first.leading_zeros())
 }
 
-fn read_extensions(tbs: &x509_cert::TbsCertificate) -> Result<Extensions, MaterialError> {
-    const BAD: MaterialError = MaterialError::Certificate("an extension");
-    macro_rules! extension {
-        ($kind:ty) => {
-            tbs.get_extension::<$kind>()
-                .map_err(|_| BAD)?
-                .map(|(_, value)| value)
-        };
-    }
-    let mut read = Extensions {
-        subject_key_id: extension!(SubjectKeyIdentifier).map(|id| id.0.as_bytes().to_vec()),
-        authority_key_id: extension!(AuthorityKeyIdentifier)
-            .and_then(|id| id.key_identifier.map(|k| k.as_bytes().to_vec())),
-        key_usage: extension!(KeyUsage),
-        extended_key_usage: extension!(ExtendedKeyUsage).map(|usage| usage.0),
-        authority: extension!(BasicConstraints)
-            .filter(|basic| basic.ca)
-            .map(|basic| Authority {
-                path_length: basic.path_len_constraint,
-            }),
-        name_constraints: extension!(NameConstraints),
-        ..Extensions::default()
-    };
-    for name in extension!(SubjectAltName)
-        .map(|names| names.0)
-        .unwrap_or_default()
-    {
-        match name {
-            GeneralName::Rfc822Name(address) => read.rfc822_names.push(address.to_string()),
-            GeneralName::DnsName(domain) => read.dns_names.push(domain.to_string()),
-            other => read.other_names.push(other),
-        }
-    }
-    read.unknown_critical = tbs
-        .extensions()
-        .into_iter()
-        .flatten()
-        .any(|e| e.critical && !UNDERSTOOD.contains(&e.extn_id.to_string().as_str()));
-    Ok(read)
+fn read_name(der: &[u8]) -> Result<DistinguishedName, MaterialError> {
+    Element::only(der, 8)
+        .and_then(|name| DistinguishedName::read(&name))
+        .map_err(|_| MaterialError::Certificate("a name"))
 }
 
-pub(crate) fn date(time: &x509_cert::time::Time) -> Result<OffsetDateTime, MaterialError> {
-    i64::try_from(time.to_unix_duration().as_secs())
-        .ok()
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .ok_or(MaterialError::Certificate("a date"))
+/// The emailAddress attributes of a subject name.
+fn addresses_in(subject: &[u8]) -> Result<Vec<String>, BerError> {
+    let mut found = Vec::new();
+    let mut relative = Element::only(subject, 8)?.children()?;
+    while !relative.is_empty() {
+        let mut set = relative.expect(SET)?.children()?;
+        while !set.is_empty() {
+            let mut attribute = set.expect(SEQUENCE)?.children()?;
+            if attribute.oid()? == oid::EMAIL_ADDRESS {
+                found.extend(name::text(&attribute.any()?));
+            }
+        }
+    }
+    Ok(found)
 }
