@@ -1,0 +1,51 @@
+//! The generator behind the attack tests: writes certificates, CMS objects and mails octet by
+//! octet, so that each of them can be as wrong as an attacker wants.
+//!
+//! - [`der`]: values of any tag, of definite and indefinite length, in pieces;
+//! - [`pki`]: an authority that signs whatever it is told to;
+//! - [`cms`]: envelopes for any cipher and recipient, signatures with any attributes;
+//! - [`rsa`]: blocks of any padding, encrypted (the padding oracle's probes);
+//! - [`cbc`]: gadgets that change what CBC ciphertext decrypts to (EFAIL).
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failure here is the test's"
+)]
+
+pub(crate) mod cbc;
+pub(crate) mod cms;
+pub(crate) mod der;
+pub(crate) mod pki;
+pub(crate) mod rsa;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// A mail from the doctor to the home whose body is a CMS object.
+pub(crate) fn mail(object: &[u8]) -> Vec<u8> {
+    mail_with("", object)
+}
+
+/// The same, with more header fields (each ending in CRLF).
+pub(crate) fn mail_with(fields: &str, object: &[u8]) -> Vec<u8> {
+    let mut octets = format!(
+        "From: dr.untel@hopital.test\r\nTo: accueil@ehpad.test\r\nSubject: [...]\r\n{fields}\
+         MIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; name=\"smime.p7m\"\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\n"
+    )
+    .into_bytes();
+    octets.extend_from_slice(&base64(object));
+    octets
+}
+
+/// Base64 in lines of 76.
+pub(crate) fn base64(octets: &[u8]) -> Vec<u8> {
+    let text = STANDARD.encode(octets);
+    let mut lines = Vec::with_capacity(text.len() + text.len() / 38);
+    for line in text.as_bytes().chunks(76) {
+        lines.extend_from_slice(line);
+        lines.extend_from_slice(b"\r\n");
+    }
+    lines
+}
