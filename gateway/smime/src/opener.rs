@@ -11,7 +11,7 @@ use crate::cms::signed::{CheckedSigner, SignedData};
 use crate::header_protection::{HeaderFinding, Received};
 use crate::key::KeyRing;
 use crate::limits::Limits;
-use crate::mime::{ContentType, Entity, canonical, decode_body, two_parts};
+use crate::mime::{ContentType, Entity, MimeError, canonical, decode_body, two_parts};
 use crate::opened::{Layer, Opened};
 use crate::path::{self, Purpose, Revocation};
 use crate::trust::TrustStore;
@@ -158,7 +158,12 @@ impl<'a> Opener<'a> {
     /// entity that carries header protection is the payload, even if it is itself signed: that
     /// signature is its author's own, and stays with it (RFC 9788 §4.1).
     fn peel(&self, octets: &[u8], inside: bool) -> Result<Option<Peeled>, Refusal> {
-        let entity = Entity::read(octets, &self.policy.limits)?;
+        let entity = match Entity::read(octets, &self.policy.limits) {
+            // Content that is no MIME entity has no layer either: signed or encrypted bare, as
+            // RFC 4134 and RFC 9936 do in their examples.
+            Err(MimeError::Malformed(_)) if inside => return Ok(None),
+            other => other?,
+        };
         let Some(content_type) = entity.content_type()? else {
             return Ok(None);
         };
@@ -259,7 +264,13 @@ impl<'a> Opener<'a> {
     ) -> Result<Opened, Refusal> {
         let limits = &self.policy.limits;
         let payload = match &unwrapped.payload {
-            Some(payload) => Entity::read(payload, limits)?,
+            Some(payload) => match Entity::read(payload, limits) {
+                Err(MimeError::Malformed(_)) => Entity {
+                    fields: Vec::new(),
+                    body: payload,
+                },
+                other => other?,
+            },
             None => outer.clone(),
         };
         let layered = unwrapped.layers.iter().any(|layer| {

@@ -5,19 +5,17 @@
 #[path = "attacks/forge/mod.rs"]
 mod forge;
 
-use forge::pki::{Authority, Keys, NOW};
+use forge::pki::{Authority, Keys};
 use liaison_smime::{
-    InvalidReason, OpenPolicy, Opener, PublicKeyKind, SealPolicy, Sealer, SignatureForm,
+    Identities, InvalidReason, OpenPolicy, PublicKeyKind, SealPolicy, SignatureForm,
     SignatureVerdict,
 };
-use time::OffsetDateTime;
 
 const LETTER: &[u8] = b"From: dr.untel@hopital.test\r\nTo: accueil@ehpad.test\r\n\
     Subject: Sortie\r\n\r\nBonjour,\r\n";
 
 #[test]
 fn ml_dsa_signatures_are_verified() {
-    let now = OffsetDateTime::from_unix_timestamp(NOW).unwrap();
     for root in [Authority::root(), Authority::ml_dsa_root()] {
         let home = root.person("accueil@ehpad.test", &Keys::ml_kem(1024), 3);
         let mut policy = SealPolicy::default();
@@ -32,15 +30,10 @@ fn ml_dsa_signatures_are_verified() {
             assert_eq!(doctor.certificate.public_key_kind(), kind);
             for form in [SignatureForm::Detached, SignatureForm::Opaque] {
                 policy.signature_form = form;
-                let sealed = Sealer::new(policy.clone())
-                    .sign_with(&doctor.identity())
-                    .seal(LETTER, std::slice::from_ref(&home.certificate), now)
-                    .unwrap();
-                let (open_policy, ring) = (OpenPolicy::default(), home.ring());
-                let trust = root.trust();
-                let opened = Opener::new(&open_policy, &ring, &trust)
-                    .open(&sealed, now)
-                    .unwrap();
+                let certificates = std::slice::from_ref(&home.certificate);
+                let signer = doctor.identity();
+                let sealed = forge::seal(policy.clone(), Some(&signer), LETTER, certificates);
+                let opened = forge::open(&sealed.unwrap(), &home.ring(), &root.trust()).unwrap();
                 let SignatureVerdict::Valid(valid) = opened.signature() else {
                     panic!("ML-DSA-{size}: {:?}", opened.signature());
                 };
@@ -55,7 +48,6 @@ fn a_digest_too_weak_for_the_signature_is_refused() {
     use forge::cms::{DATA, SHA256, honest_attributes, signed};
     use forge::der::{algorithm, int, octets, seq, set_of};
 
-    let now = OffsetDateTime::from_unix_timestamp(NOW).unwrap();
     let root = Authority::root();
     let keys = Keys::ml_dsa(87, true);
     let doctor = root.person("dr.untel@hopital.test", &keys, 4);
@@ -81,10 +73,8 @@ fn a_digest_too_weak_for_the_signature_is_refused() {
     let object = signed(DATA, Some(content), &[doctor.certificate.der()], &[signer]);
     let mut policy = OpenPolicy::default();
     policy.accept_unencrypted = true;
-    let (ring, trust) = (liaison_smime::Identities::new(), root.trust());
-    let opened = Opener::new(&policy, &ring, &trust)
-        .open(&forge::mail(&object), now)
-        .unwrap();
+    let ring = Identities::new();
+    let opened = forge::open_with(&policy, &forge::mail(&object), &ring, &root.trust()).unwrap();
     assert!(matches!(
         opened.signature(),
         SignatureVerdict::Invalid(InvalidReason::Algorithm(_))

@@ -8,24 +8,20 @@ mod forge;
 
 use forge::cms::{Kem, honest_gcm, honest_signature, multipart_signed};
 use forge::der::{algorithm, null, oid, seq};
-use forge::pki::{Authority, Keys, NOW, Person, Template};
+use forge::now;
+use forge::pki::{Authority, Keys, Person, Template};
 use liaison_smime::{
-    MaterialError, OpenPolicy, Opened, Opener, PrivateKey, PublicKeyKind, Refusal, SealError,
-    SealPolicy, Sealer, SignatureVerdict, TrustStore,
+    MaterialError, Opened, PrivateKey, PublicKeyKind, Refusal, SealError, SealPolicy,
+    SignatureVerdict, TrustStore,
 };
-use time::OffsetDateTime;
 
 const DOCTOR: &str = "dr.untel@hopital.test";
 const HOME: &str = "accueil@ehpad.test";
 const LETTER: &[u8] = b"From: dr.untel@hopital.test\r\nTo: accueil@ehpad.test\r\n\
     Subject: Sortie\r\n\r\nBonjour,\r\n";
 
-fn now() -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(NOW).unwrap()
-}
-
 fn open(message: &[u8], person: &Person, trust: &TrustStore) -> Result<Opened, Refusal> {
-    Opener::new(&OpenPolicy::default(), &person.ring(), trust).open(message, now())
+    forge::open(message, &person.ring(), trust)
 }
 
 #[test]
@@ -46,22 +42,17 @@ fn one_envelope_for_old_and_new_keys() {
     }
     let mut policy = SealPolicy::default();
     let identity = doctor.identity();
-    let refused = Sealer::new(policy.clone())
-        .sign_with(&identity)
-        .seal(LETTER, &certificates, now());
+    let refused = forge::seal(policy.clone(), Some(&identity), LETTER, &certificates);
     assert!(
         matches!(refused, Err(SealError::Recipient { index: 0, .. })),
         "never without the policy's word: {refused:?}"
     );
     policy.ml_kem = true;
-    let sealed = Sealer::new(policy)
-        .sign_with(&identity)
-        .seal(LETTER, &certificates, now())
-        .unwrap();
+    let sealed = forge::seal(policy, Some(&identity), LETTER, &certificates).unwrap();
     for recipient in &recipients {
         let opened = open(&sealed, recipient, &root.trust()).unwrap();
         assert!(matches!(opened.signature(), SignatureVerdict::Valid(_)));
-        assert!(opened.into_readable().ends_with(b"Bonjour,\r\n"));
+        assert!(forge::readable(opened).ends_with("Bonjour,\r\n"));
     }
     let stranger = root.person(HOME, &Keys::ml_kem(768), 99);
     assert_eq!(
@@ -82,7 +73,7 @@ fn what_others_write_is_read() {
             let info = Kem::honest(&home, &forge::cms::KEY_256, ukm).encode(home.rid());
             let sealed = forge::mail(&honest_gcm(&[info], &entity));
             let opened = open(&sealed, &home, &root.trust()).unwrap();
-            assert_eq!(opened.content(), content, "ML-KEM-{size}");
+            assert_eq!(forge::content(&opened), content, "ML-KEM-{size}");
         }
     }
 }
@@ -94,22 +85,36 @@ fn a_recipient_info_that_lies_is_refused_before_the_key_is_used() {
     let answer = |change: &dyn Fn(&mut Kem)| {
         let mut info = Kem::honest(&home, &forge::cms::KEY_256, None);
         change(&mut info);
-        let object = honest_gcm(&[info.encode(home.rid())], b"Content-Type: text/plain\r\n\r\nx");
+        let object = honest_gcm(
+            &[info.encode(home.rid())],
+            b"Content-Type: text/plain\r\n\r\nx",
+        );
         open(&forge::mail(&object), &home, &root.trust())
     };
     assert!(answer(&|_| {}).is_ok());
     // Public octets: a named refusal.
     for (why, change) in [
-        ("version", &(|k: &mut Kem| k.version = 3) as &dyn Fn(&mut Kem)),
+        (
+            "version",
+            &(|k: &mut Kem| k.version = 3) as &dyn Fn(&mut Kem),
+        ),
         ("ciphertext short", &|k| k.ciphertext.truncate(1087)),
         ("ciphertext long", &|k| k.ciphertext.push(0)),
-        ("ciphertext of ML-KEM-1024", &|k| k.ciphertext.resize(1568, 0)),
-        ("KEM parameters", &|k| k.kem = seq(&[oid("2.16.840.1.101.3.4.4.2"), null()])),
+        ("ciphertext of ML-KEM-1024", &|k| {
+            k.ciphertext.resize(1568, 0)
+        }),
+        ("KEM parameters", &|k| {
+            k.kem = seq(&[oid("2.16.840.1.101.3.4.4.2"), null()])
+        }),
         ("kekLength", &|k| k.kek_octets = 16),
         ("kekLength of 64 KiB", &|k| k.kek_octets = 65535),
         ("unknown KEM", &|k| k.kem = algorithm("1.0.18033.2.2.4")),
-        ("unknown KDF", &|k| k.kdf = algorithm("1.3.133.16.840.9.44.1.2")),
-        ("triple DES wrap", &|k| k.wrap = algorithm("1.2.840.113549.1.9.16.3.6")),
+        ("unknown KDF", &|k| {
+            k.kdf = algorithm("1.3.133.16.840.9.44.1.2")
+        }),
+        ("triple DES wrap", &|k| {
+            k.wrap = algorithm("1.2.840.113549.1.9.16.3.6")
+        }),
     ] {
         assert!(
             matches!(
@@ -121,7 +126,10 @@ fn a_recipient_info_that_lies_is_refused_before_the_key_is_used() {
     }
     // What only the private key can tell: the one answer.
     for (why, change) in [
-        ("ciphertext", &(|k: &mut Kem| k.ciphertext[100] ^= 1) as &dyn Fn(&mut Kem)),
+        (
+            "ciphertext",
+            &(|k: &mut Kem| k.ciphertext[100] ^= 1) as &dyn Fn(&mut Kem),
+        ),
         ("wrapped key", &|k| k.encrypted_key[5] ^= 1),
         ("wrapped key cut", &|k| k.encrypted_key.truncate(32)),
         ("ukm added", &|k| k.ukm = Some(vec![1])),
@@ -167,24 +175,19 @@ fn ml_kem_512_and_wrong_usages_are_not_sent_to() {
     let template = template.with(forge::pki::key_usage(forge::pki::DIGITAL_SIGNATURE));
     let misused = root.person_of(&template, &keys);
     for person in [&small, &misused] {
-        assert!(root
-            .trust()
-            .check_recipient(&person.certificate, &[], now())
-            .is_err());
-        let answer = Sealer::new(policy.clone()).sign_with(&doctor).seal(
-            LETTER,
-            std::slice::from_ref(&person.certificate),
-            now(),
+        assert!(
+            root.trust()
+                .check_recipient(&person.certificate, &[], now())
+                .is_err()
         );
+        let certificates = std::slice::from_ref(&person.certificate);
+        let answer = forge::seal(policy.clone(), Some(&doctor), LETTER, certificates);
         assert!(matches!(answer, Err(SealError::Recipient { .. })));
     }
     // And such a key does not sign.
     let home = root.person(DOCTOR, &Keys::ml_kem(768), 13);
-    let answer = Sealer::new(policy).sign_with(&home.identity()).seal(
-        LETTER,
-        std::slice::from_ref(&home.certificate),
-        now(),
-    );
+    let certificates = std::slice::from_ref(&home.certificate);
+    let answer = forge::seal(policy, Some(&home.identity()), LETTER, certificates);
     assert!(matches!(answer, Err(SealError::Signer(_))), "{answer:?}");
 }
 

@@ -71,7 +71,11 @@ pub(crate) fn cbc(cipher: &str, iv: &[u8]) -> Vec<u8> {
 
 /// Ciphertext and tag.
 pub(crate) fn encrypt_gcm(key: &[u8], plain: &[u8], aad: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let cipher = if key.len() == 16 { &AES_128_GCM } else { &AES_256_GCM };
+    let cipher = if key.len() == 16 {
+        &AES_128_GCM
+    } else {
+        &AES_256_GCM
+    };
     let key = LessSafeKey::new(UnboundKey::new(cipher, key).unwrap());
     let mut ciphertext = plain.to_vec();
     let nonce = Nonce::assume_unique_for_key(NONCE);
@@ -366,11 +370,7 @@ pub(crate) fn signed(
 ) -> Vec<u8> {
     let mut encapsulated = vec![oid(kind)];
     encapsulated.extend(content.map(|content| ctx(0, octets(content))));
-    let mut fields = vec![
-        int(1),
-        set(&[algorithm(SHA256)]),
-        seq(&encapsulated),
-    ];
+    let mut fields = vec![int(1), set(&[algorithm(SHA256)]), seq(&encapsulated)];
     if !certificates.is_empty() {
         fields.push(ctx(0, certificates.concat()));
     }
@@ -399,9 +399,10 @@ pub(crate) fn entity(object: &[u8]) -> Vec<u8> {
 
 /// multipart/signed around `content` and a detached signature.
 pub(crate) fn multipart_signed(content: &[u8], object: &[u8]) -> Vec<u8> {
-    let mut octets = b"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n \
+    let mut octets =
+        b"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n \
         micalg=sha-256; boundary=\"limite\"\r\n\r\n--limite\r\n"
-        .to_vec();
+            .to_vec();
     octets.extend_from_slice(content);
     octets.extend_from_slice(
         b"\r\n--limite\r\nContent-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n\

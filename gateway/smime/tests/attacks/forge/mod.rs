@@ -19,6 +19,12 @@ pub(crate) mod der;
 pub(crate) mod pki;
 pub(crate) mod rsa;
 
+use liaison_smime::{
+    Certificate, Identities, Identity, OpenPolicy, Opened, Opener, Refusal, SealError, SealPolicy,
+    Sealer, TrustStore,
+};
+use time::OffsetDateTime;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -48,4 +54,50 @@ pub(crate) fn base64(octets: &[u8]) -> Vec<u8> {
         lines.extend_from_slice(b"\r\n");
     }
     lines
+}
+
+/// The moment at which the tests happen.
+pub(crate) fn now() -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(pki::NOW).unwrap()
+}
+
+/// Opens with the default policy.
+pub(crate) fn open(
+    message: &[u8],
+    ring: &Identities,
+    trust: &TrustStore,
+) -> Result<Opened, Refusal> {
+    open_with(&OpenPolicy::default(), message, ring, trust)
+}
+
+pub(crate) fn open_with(
+    policy: &OpenPolicy,
+    message: &[u8],
+    ring: &Identities,
+    trust: &TrustStore,
+) -> Result<Opened, Refusal> {
+    Opener::new(policy, ring, trust).open(message, now())
+}
+
+pub(crate) fn seal(
+    policy: SealPolicy,
+    signer: Option<&Identity>,
+    message: &[u8],
+    recipients: &[Certificate],
+) -> Result<Vec<u8>, SealError> {
+    let mut sealer = Sealer::new(policy);
+    if let Some(signer) = signer {
+        sealer = sealer.sign_with(signer);
+    }
+    sealer.seal(message, recipients, now())
+}
+
+/// What the reader would be shown.
+pub(crate) fn readable(opened: Opened) -> String {
+    String::from_utf8_lossy(&opened.into_readable()).into_owned()
+}
+
+/// The innermost MIME entity.
+pub(crate) fn content(opened: &Opened) -> Vec<u8> {
+    opened.content().to_vec()
 }

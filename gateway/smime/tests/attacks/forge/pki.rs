@@ -35,11 +35,17 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn p256() -> Self {
-        Self::of_rcgen(&rcgen::PKCS_ECDSA_P256_SHA256, DIGITAL_SIGNATURE | KEY_AGREEMENT)
+        Self::of_rcgen(
+            &rcgen::PKCS_ECDSA_P256_SHA256,
+            DIGITAL_SIGNATURE | KEY_AGREEMENT,
+        )
     }
 
     pub(crate) fn rsa() -> Self {
-        Self::of_rcgen(&rcgen::PKCS_RSA_SHA256, DIGITAL_SIGNATURE | KEY_ENCIPHERMENT)
+        Self::of_rcgen(
+            &rcgen::PKCS_RSA_SHA256,
+            DIGITAL_SIGNATURE | KEY_ENCIPHERMENT,
+        )
     }
 
     fn of_rcgen(algorithm: &'static rcgen::SignatureAlgorithm, usage: u8) -> Self {
@@ -157,7 +163,11 @@ pub(crate) fn alternative_names(names: &[Vec<u8>]) -> Vec<u8> {
 }
 
 pub(crate) fn basic_constraints(authority: bool) -> Vec<u8> {
-    let flag = if authority { vec![tlv(0x01, [0xff])] } else { vec![] };
+    let flag = if authority {
+        vec![tlv(0x01, [0xff])]
+    } else {
+        vec![]
+    };
     extension("2.5.29.19", true, seq(&flag))
 }
 

@@ -50,7 +50,9 @@ fn public_key(person: &Person) -> (Vec<u8>, u64) {
     assert_eq!(key[..4], [0x30, 0x82, 0x01, 0x0a], "an RSA-2048 key");
     let modulus = key[9..9 + 256].to_vec();
     let exponent = &key[9 + 256 + 2..];
-    let exponent = exponent.iter().fold(0u64, |sum, o| sum << 8 | u64::from(*o));
+    let exponent = exponent
+        .iter()
+        .fold(0u64, |sum, o| sum << 8 | u64::from(*o));
     (modulus, exponent)
 }
 
