@@ -101,19 +101,19 @@ fn a_recipient_info_that_lies_is_refused_before_the_key_is_used() {
         ("ciphertext short", &|k| k.ciphertext.truncate(1087)),
         ("ciphertext long", &|k| k.ciphertext.push(0)),
         ("ciphertext of ML-KEM-1024", &|k| {
-            k.ciphertext.resize(1568, 0)
+            k.ciphertext.resize(1568, 0);
         }),
         ("KEM parameters", &|k| {
-            k.kem = seq(&[oid("2.16.840.1.101.3.4.4.2"), null()])
+            k.kem = seq(&[oid("2.16.840.1.101.3.4.4.2"), null()]);
         }),
         ("kekLength", &|k| k.kek_octets = 16),
         ("kekLength of 64 KiB", &|k| k.kek_octets = 65535),
         ("unknown KEM", &|k| k.kem = algorithm("1.0.18033.2.2.4")),
         ("unknown KDF", &|k| {
-            k.kdf = algorithm("1.3.133.16.840.9.44.1.2")
+            k.kdf = algorithm("1.3.133.16.840.9.44.1.2");
         }),
         ("triple DES wrap", &|k| {
-            k.wrap = algorithm("1.2.840.113549.1.9.16.3.6")
+            k.wrap = algorithm("1.2.840.113549.1.9.16.3.6");
         }),
     ] {
         assert!(
