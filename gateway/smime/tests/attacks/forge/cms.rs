@@ -14,7 +14,6 @@ use aws_lc_rs::rsa::{
     OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey, PublicEncryptingKey,
 };
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
-use x509_cert::der::{Decode as _, Encode as _};
 
 use super::der::{
     algorithm, ctx, ctx_primitive, int, null, octets, oid, seq, set, set_of, tlv, utc_time,
@@ -155,7 +154,7 @@ pub(crate) fn rsa_encryption() -> Vec<u8> {
 }
 
 pub(crate) fn pkcs1_block(person: &Person, key: &[u8]) -> Vec<u8> {
-    let public = PublicEncryptingKey::from_der(&spki(person)).unwrap();
+    let public = PublicEncryptingKey::from_der(&person.spki).unwrap();
     let public = Pkcs1PublicEncryptingKey::new(public).unwrap();
     let mut block = vec![0; public.ciphertext_size()];
     public.encrypt(key, &mut block).unwrap();
@@ -182,7 +181,7 @@ pub(crate) fn oaep_algorithm(digest: &str, mask: &str) -> Vec<u8> {
 }
 
 pub(crate) fn oaep_block(person: &Person, key: &[u8]) -> Vec<u8> {
-    let public = PublicEncryptingKey::from_der(&spki(person)).unwrap();
+    let public = PublicEncryptingKey::from_der(&person.spki).unwrap();
     let public = OaepPublicEncryptingKey::new(public).unwrap();
     let mut block = vec![0; public.ciphertext_size()];
     public
@@ -211,8 +210,7 @@ impl Kem {
             liaison_smime::PublicKeyKind::MlKem768 => (&kem::ML_KEM_768, "2", AES256_WRAP, 32),
             _ => (&kem::ML_KEM_1024, "3", AES256_WRAP, 32),
         };
-        let spki = spki(person);
-        let public = &spki[spki.len() - public_octets(size.id())..];
+        let public = &person.spki[person.spki.len() - public_octets(size.id())..];
         let public = EncapsulationKey::new(size, public).unwrap();
         let (ciphertext, secret) = public.encapsulate().unwrap();
         let wrap = algorithm(wrap);
@@ -288,12 +286,6 @@ pub(crate) fn wrapped(kek: &[u8], key: &[u8]) -> Vec<u8> {
         .wrap(key, &mut out)
         .unwrap();
     out
-}
-
-pub(crate) fn spki(person: &Person) -> Vec<u8> {
-    let read = x509_cert::Certificate::from_der(person.certificate.der()).unwrap();
-    let spki = read.tbs_certificate().subject_public_key_info();
-    spki.to_der().unwrap()
 }
 
 // --- signatures ---------------------------------------------------------------------------------

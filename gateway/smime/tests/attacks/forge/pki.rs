@@ -251,6 +251,7 @@ impl Authority {
         let certificate = Certificate::from_der(&self.issue(template)).unwrap();
         Person {
             certificate,
+            spki: keys.spki.clone(),
             pkcs8: keys.pkcs8.clone(),
         }
     }
@@ -263,6 +264,7 @@ impl Authority {
 /// A certificate with its key.
 pub(crate) struct Person {
     pub(crate) certificate: Certificate,
+    pub(crate) spki: Vec<u8>,
     pub(crate) pkcs8: Vec<u8>,
 }
 

@@ -1,7 +1,6 @@
 //! Raw RSA with a public key: blocks of any padding, as Bleichenbacher's probes need them.
 
 use aws_lc_rs::rand;
-use x509_cert::der::Decode as _;
 
 use super::pki::Person;
 
@@ -43,10 +42,8 @@ pub(crate) fn block(length: usize, kind: u8, key: &[u8]) -> Vec<u8> {
 
 /// Modulus octets and exponent.
 fn public_key(person: &Person) -> (Vec<u8>, u64) {
-    let spki = super::cms::spki(person);
-    let spki = x509_cert::spki::SubjectPublicKeyInfoRef::from_der(&spki).unwrap();
-    let key = spki.subject_public_key.raw_bytes();
-    // SEQUENCE { INTEGER modulus (257 octets with its sign), INTEGER exponent }
+    // The last 270 octets: SEQUENCE { INTEGER modulus (257 octets with its sign), INTEGER exponent }
+    let key = &person.spki[person.spki.len() - 270..];
     assert_eq!(key[..4], [0x30, 0x82, 0x01, 0x0a], "an RSA-2048 key");
     let modulus = key[9..9 + 256].to_vec();
     let exponent = &key[9 + 256 + 2..];
