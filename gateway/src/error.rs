@@ -3,9 +3,9 @@ use liaison_mail::MailError;
 use liaison_store::StoreError;
 use thiserror::Error;
 
-use crate::accounts::AccountError;
 use crate::keys::KeyError;
 use crate::mailbox::MailboxError;
+use liaison_base::login::LoginError;
 
 /// What the gateway can answer besides success. For the operator's log: what a client or a peer
 /// may read is made from it by the door that speaks to them. Holds no content.
@@ -19,7 +19,7 @@ pub enum GatewayError {
     Base(#[from] BaseError),
     /// Accounts in the settings that cannot be used.
     #[error(transparent)]
-    Accounts(#[from] AccountError),
+    Accounts(#[from] LoginError),
     /// A piece of mail that is not what its place demands.
     #[error(transparent)]
     Mail(#[from] MailError),

@@ -9,10 +9,11 @@ use std::process::Output;
 use std::sync::Arc;
 
 use liaison_base::clock::{Clock, SystemClock};
+use liaison_base::login::hash_password;
 use liaison_base::shutdown::Shutdown;
 use liaison_base::tls;
 use liaison_certs_dev::Territory;
-use liaison_gateway::accounts::{AccountSettings, Accounts, hash_password};
+use liaison_gateway::accounts::{AccountSettings, Accounts};
 use liaison_gateway::imap;
 use liaison_gateway::keys::{self, SiteKey, Vault};
 use liaison_gateway::mailbox::{self, Filed, Filing, Mailboxes, SpecialUse};

@@ -7,9 +7,11 @@
 //! - [`listener`]: a TCP port and the tasks behind it.
 //! - [`tls`]: certificate chains, keys and trust anchors from PEM files to rustls settings.
 //! - [`log`]: structured logs on standard error; [`private`]: values that logs cannot show.
+//! - [`login`]: passwords, and guessing slowed where it comes from.
 //! - [`shutdown`]: stop taking work, finish what was begun, then leave.
 //!
 //! # Dependencies
+//! `argon2` keeps passwords and `ring` remembers the right ones for a while; `zeroize` wipes them;
 //! `toml` and `serde` read settings; `rustls` on aws-lc-rs speaks TLS with the hybrid
 //! X25519MLKEM768 key exchange; `tracing` logs; `tokio-util` counts the tasks that a shutdown
 //! waits for.
@@ -19,6 +21,7 @@ pub mod clock;
 pub mod config;
 pub mod listener;
 pub mod log;
+pub mod login;
 pub mod private;
 pub mod shutdown;
 pub mod tls;

@@ -9,6 +9,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::BaseError;
 
+/// Libraries that log the octets of requests they cannot read, a bind's password among them.
+const SILENT: [&str; 2] = ["ldap3_proto=off", "ldap3_lber=off"];
+
 /// The `[log]` section.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -45,8 +48,13 @@ impl Default for Settings {
 /// # Errors
 /// [`BaseError::LogFilter`] when the filter cannot be read.
 pub fn start(settings: &Settings) -> Result<(), BaseError> {
-    let filter = EnvFilter::try_new(&settings.filter)
+    let mut filter = EnvFilter::try_new(&settings.filter)
         .map_err(|cause| BaseError::LogFilter(cause.to_string()))?;
+    for silent in SILENT {
+        filter = filter.add_directive(silent.parse().map_err(
+            |cause: tracing_subscriber::filter::ParseError| BaseError::LogFilter(cause.to_string()),
+        )?);
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

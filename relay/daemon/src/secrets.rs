@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use liaison_gateway::accounts::{MAX_PASSWORD, hash_password};
+use liaison_base::login::{MAX_PASSWORD, hash_password};
 use liaison_gateway::keys::SiteKey;
 use zeroize::Zeroizing;
 

@@ -7,7 +7,7 @@ use liaison_mail::Address;
 use zeroize::Zeroizing;
 
 use super::{Answer, Expecting, Session, User};
-use crate::accounts::Denied;
+use liaison_base::login::Denied;
 
 /// Wrong passwords on one connection.
 const MAX_FAILED: u32 = 5;

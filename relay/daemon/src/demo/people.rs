@@ -1,9 +1,10 @@
 //! What the cast becomes: rows of the directory, S/MIME identities and mail accounts.
 
+use liaison_base::login::hash_password;
 use liaison_certs_dev::SavedIdentity;
 use liaison_directory::import::{CertificateRow, MailboxRow, PersonRow, ServiceRow};
 use liaison_directory_client::{Finess, MailboxKind, Rpps};
-use liaison_gateway::accounts::{AccountSettings, hash_password};
+use liaison_gateway::accounts::AccountSettings;
 use liaison_gateway::settings::IdentitySettings;
 use liaison_mail::{Address, Domain};
 

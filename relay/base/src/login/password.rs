@@ -3,8 +3,7 @@
 use argon2::password_hash::phc::{Output, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
-use super::{AccountError, MAX_PASSWORD};
-use crate::keys::fill_random;
+use super::{LoginError, MAX_PASSWORD, fill_random};
 
 /// Memory of one check, in KiB (OWASP's 19 MiB with two passes).
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -17,25 +16,25 @@ const RESERVED: usize = 33 * 1024;
 /// Makes the PHC string of a password, for the settings file.
 ///
 /// # Errors
-/// [`AccountError::Hash`] when the password is empty or longer than [`MAX_PASSWORD`].
-pub fn hash_password(password: &[u8]) -> Result<String, AccountError> {
+/// [`LoginError::Hash`] when the password is empty or longer than [`MAX_PASSWORD`].
+pub fn hash_password(password: &[u8]) -> Result<String, LoginError> {
     if password.is_empty() || password.len() > MAX_PASSWORD {
-        return Err(AccountError::Hash("give 1 to 512 octets"));
+        return Err(LoginError::Hash("give 1 to 512 octets"));
     }
     let params = Params::new(MEMORY_KIB, PASSES, 1, None)
-        .map_err(|_| AccountError::Hash("argon2 refused its parameters"))?;
+        .map_err(|_| LoginError::Hash("argon2 refused its parameters"))?;
     let mut salt = [0; 16];
     fill_random(&mut salt)?;
-    let refused = |_| AccountError::Hash("argon2 refused");
+    let refused = |_| LoginError::Hash("argon2 refused");
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
     computed(&params, Version::V0x13, (password, &salt), &mut output)
-        .map_err(|()| AccountError::Hash("argon2 refused"))?;
+        .map_err(|()| LoginError::Hash("argon2 refused"))?;
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: (&params)
             .try_into()
-            .map_err(|_| AccountError::Hash("argon2 refused its parameters"))?,
+            .map_err(|_| LoginError::Hash("argon2 refused its parameters"))?,
         salt: Some(Salt::new(&salt).map_err(refused)?),
         hash: Some(Output::new(&output).map_err(refused)?),
     };
