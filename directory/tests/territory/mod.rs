@@ -14,7 +14,6 @@ use std::sync::Arc;
 use liaison_base::clock::ManualClock;
 use liaison_certs_dev::{KeyKind, Member, Territory};
 use liaison_directory::{Directory, Settings};
-use liaison_store::testing::database;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -86,7 +85,7 @@ impl Bench {
     }
 
     pub(crate) async fn open(&self, path: &Path) -> Directory {
-        Directory::open(database(path), Arc::new(self.clock.clone()))
+        Directory::open(path, Arc::new(self.clock.clone()))
             .await
             .unwrap()
     }
@@ -96,7 +95,7 @@ impl Bench {
             listen: "127.0.0.1:0".parse().unwrap(),
             tls_certificate: self.path("https.chain.pem"),
             tls_key: self.path("https.key"),
-            database: database(self.path("directory.db")),
+            database: self.path("directory.db"),
             entries,
         }
     }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::algorithm::{Algorithm, BadSignature, Scheme};
@@ -27,6 +28,7 @@ const DEPTH: u8 = 16;
 pub struct Crl(Arc<Parsed>);
 
 struct Parsed {
+    der: Vec<u8>,
     tbs: Vec<u8>,
     issuer_der: Vec<u8>,
     issuer: DistinguishedName,
@@ -58,7 +60,8 @@ pub(crate) struct Revoked {
 }
 
 /// Why a certificate was revoked (RFC 5280 §5.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RevocationReason {
     /// No reason was given.
@@ -93,6 +96,20 @@ impl RevocationReason {
             9 => Self::PrivilegeWithdrawn,
             _ => return None,
         })
+    }
+
+    /// The `CRLReason` number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Unspecified => 0,
+            Self::KeyCompromise => 1,
+            Self::AuthorityCompromise => 2,
+            Self::AffiliationChanged => 3,
+            Self::Superseded => 4,
+            Self::CessationOfOperation => 5,
+            Self::Hold => 6,
+            Self::PrivilegeWithdrawn => 9,
+        }
     }
 }
 
@@ -141,6 +158,12 @@ impl Crl {
             .first()
             .ok_or(MaterialError::NoPemBlock("X509 CRL"))?;
         Self::from_der(first)
+    }
+
+    /// The octets as received.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.0.der
     }
 
     /// When the list was issued.
@@ -238,7 +261,7 @@ pub(crate) fn number(octets: &[u8]) -> Vec<u8> {
 }
 
 fn read(der: &[u8]) -> Result<Parsed, BerError> {
-    let mut outer = Element::only(der, DEPTH)?.children()?;
+    let mut outer = Element::sequence(der, DEPTH)?;
     let tbs = outer.expect(SEQUENCE)?;
     let algorithm = Algorithm::read(outer.expect(SEQUENCE)?)?;
     let signature = outer.bit_string()?;
@@ -273,6 +296,7 @@ fn read(der: &[u8]) -> Result<Parsed, BerError> {
     }
     extensions.unknown_critical |= entries.unknown_critical;
     Ok(Parsed {
+        der: der.to_vec(),
         tbs: tbs.raw.to_vec(),
         issuer_der: issuer_element.raw.to_vec(),
         issuer,

@@ -18,9 +18,30 @@ pub enum MaterialError {
     /// Not an OCSP response of RFC 6960 that answers; `0` says which part, or why not.
     #[error("not a usable OCSP response ({0}); ask the responder anew")]
     Ocsp(&'static str),
+    /// Not a PKCS #12 file that can be used; `0` says why.
+    #[error("not a usable PKCS #12 file: {0}; export it anew, with a passphrase")]
+    Pkcs12(&'static str),
+    /// Encrypted in a way that is not taken; `0` says which.
+    #[error(
+        "cannot be decrypted: {0} (`openssl pkcs12 -export` and `openssl pkcs8 -topk8` write \
+         what is taken)"
+    )]
+    Encrypted(&'static str),
+    /// The passphrase is wrong, or the file was damaged.
+    #[error("the passphrase is not the one of the file, or the file is damaged")]
+    Passphrase,
+    /// The key is encrypted and no passphrase was given.
+    #[error("the private key is encrypted: give its passphrase")]
+    PassphraseMissing,
+    /// Not a certificate request that can be used; `0` says why.
+    #[error("not a usable certificate request: {0}")]
+    Request(&'static str),
+    /// An authority cannot issue what was asked of it; `0` says why.
+    #[error("the authority cannot issue this: {0}")]
+    Issue(&'static str),
     /// Not an unencrypted PKCS#8 private key of a supported kind.
     #[error(
-        "not a readable private key ({0}); give an unencrypted PKCS#8 key, RSA 2048 to 8192 bits, \
+        "not a readable private key ({0}); give a PKCS#8 key, RSA 2048 to 8192 bits, \
          P-256, P-384, Ed25519, ML-KEM or ML-DSA (`openssl pkcs8 -topk8 -nocrypt` converts)"
     )]
     PrivateKey(&'static str),

@@ -28,9 +28,9 @@ use crate::{oid, pem};
 ///
 /// Its secret lives in the memory of the cryptographic library, which wipes it when the key is
 /// dropped; it is never shown, not even by `Debug`.
-pub struct PrivateKey(Secret);
+pub struct PrivateKey(pub(crate) Secret);
 
-enum Secret {
+pub(crate) enum Secret {
     Rsa {
         sign: rsa::KeyPair,
         decrypt: PrivateDecryptingKey,
@@ -81,7 +81,8 @@ impl PrivateKey {
         Ok(Self(secret))
     }
 
-    /// Reads the first `PRIVATE KEY` block of a PEM text.
+    /// Reads the first `PRIVATE KEY` block of a PEM text; [`PrivateKey::from_pem`] reads more
+    /// forms.
     ///
     /// # Errors
     /// [`MaterialError::NoPemBlock`] or [`MaterialError::PrivateKey`].
@@ -108,7 +109,7 @@ impl PrivateKey {
     }
 
     /// The `subjectPublicKey` octets of a certificate for this key.
-    fn public_key(&self) -> &[u8] {
+    pub(crate) fn public_key(&self) -> &[u8] {
         match &self.0 {
             Secret::Rsa { sign, .. } => sign.public_key().as_ref(),
             Secret::Ec { sign, .. } => sign.public_key().as_ref(),
@@ -191,7 +192,7 @@ impl Identity {
         chain: Vec<Certificate>,
         key: PrivateKey,
     ) -> Result<Self, MaterialError> {
-        if key.public_key() != certificate.public_key() {
+        if !key.is_of(&certificate) {
             return Err(MaterialError::KeyMismatch);
         }
         Ok(Self {

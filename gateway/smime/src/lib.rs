@@ -12,6 +12,8 @@
 //! | `certificate`, `name`, `crl`, `ocsp` | X.509 certificates, lists and [`OcspResponse`]s, as received |
 //! | `trust`, `path`, `name_constraints` | [`TrustStore`], RFC 5280 path building and validation, revocation |
 //! | `key` | [`PrivateKey`], [`Identity`], the [`KeyRing`] and [`DecryptionKey`] ports |
+//! | `pkcs8`, `pkcs12`, `pbe`, `pem` | keys and certificates in files, in and out; passphrases |
+//! | `request`, `issuing` | certificate requests, and a small [`IssuingAuthority`] |
 //! | `cms` | the CMS objects (RFC 5652, RFC 5083), written and read |
 //! | `ber` | a bounded BER reader, a DER writer |
 //! | `mime` | header fields, multipart/signed, base64, over the received octets |
@@ -120,8 +122,9 @@
 //! the few calls of `evp` that it does not wrap. `const-oid` holds object identifiers and `der`
 //! the PEM and time forms; everything else of ASN.1 is read by `ber`: a streamed OCTET STRING
 //! comes out of `der` with its inner headers in it, and its certificates have no dates before
-//! 1970. `mail-parser` reads the addresses of From. `base64`, `subtle`, `thiserror`, `time` and
-//! `zeroize` do what their names say.
+//! 1970. `mail-parser` reads the addresses of From. `serde` lets the state that a site keeps (revocations,
+//! capabilities, known keys) be stored. `base64`, `subtle`, `thiserror`, `time` and `zeroize` do
+//! what their names say.
 
 mod algorithm;
 mod ber;
@@ -131,6 +134,7 @@ mod crl;
 mod error;
 mod evp;
 mod header_protection;
+mod issuing;
 mod key;
 mod limits;
 mod mime;
@@ -141,8 +145,12 @@ mod oid;
 mod opened;
 mod opener;
 mod path;
+mod pbe;
 mod pem;
+mod pkcs12;
+mod pkcs8;
 mod post_quantum;
+mod request;
 mod sealer;
 mod trust;
 mod verdict;
@@ -153,6 +161,7 @@ pub use cms::enveloped::ContentCipher;
 pub use crl::{Crl, RevocationReason};
 pub use error::{MaterialError, Refusal, SealError};
 pub use header_protection::{HeaderFinding, HeaderProtection, ProtectedHeaders};
+pub use issuing::{IssuingAuthority, Lifetimes, RevocationRegister};
 pub use key::{
     DecryptionKey, Identities, Identity, KeyRing, OaepDigest, PrivateKey, RecipientId, RsaPadding,
 };
@@ -161,6 +170,8 @@ pub use ocsp::{OcspResponse, ocsp_request};
 pub use opened::{Layer, Opened};
 pub use opener::{OpenPolicy, Opener};
 pub use path::{CheckedPath, PathFault, PolicyDemand, Revocation};
+pub use pkcs12::{certificates_from_pkcs12, identities_from_pkcs12};
+pub use request::CertificateRequest;
 pub use sealer::{SealPolicy, Sealer, SignatureForm};
 pub use trust::TrustStore;
 pub use verdict::{AddressBinding, InvalidReason, SignatureVerdict, ValidSignature};

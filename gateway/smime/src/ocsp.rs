@@ -220,9 +220,7 @@ pub fn ocsp_request(
 
 fn read(der: &[u8]) -> Result<Parsed, MaterialError> {
     let bad = |error: BerError| MaterialError::Ocsp(error.describe());
-    let mut outer = Element::only(der, DEPTH)
-        .and_then(|e| e.children())
-        .map_err(bad)?;
+    let mut outer = Element::sequence(der, DEPTH).map_err(bad)?;
     let status = outer.expect(ENUMERATED).map_err(bad)?;
     match status.content {
         [0] => {}
@@ -251,7 +249,7 @@ fn read(der: &[u8]) -> Result<Parsed, MaterialError> {
 
 /// `BasicOCSPResponse`.
 fn read_basic(der: &[u8]) -> Result<Parsed, BerError> {
-    let mut outer = Element::only(der, DEPTH)?.children()?;
+    let mut outer = Element::sequence(der, DEPTH)?;
     let tbs = outer.expect(SEQUENCE)?;
     let algorithm = Algorithm::read(outer.expect(SEQUENCE)?)?;
     let signature = outer.bit_string()?;

@@ -4,6 +4,19 @@ use zeroize::Zeroizing;
 
 use crate::error::MaterialError;
 
+/// One block of `label` around `octets`.
+pub(crate) fn text(label: &str, octets: &[u8]) -> String {
+    use base64::Engine as _;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(octets);
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in encoded.as_bytes().chunks(64) {
+        text.extend(line.iter().copied().map(char::from));
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {label}-----\n"));
+    text
+}
+
 /// Every block of `label` in `text`, decoded. Other labels and the text between are skipped.
 pub(crate) fn blocks(
     text: &str,

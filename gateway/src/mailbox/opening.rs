@@ -33,21 +33,20 @@ impl Mailboxes {
         read(self.0.store.read(), most).await
     }
 
-    /// Deletes an opening within the transaction that takes it over; false when another process
-    /// has taken it over already.
+    /// Deletes an opening within the transaction that takes it over.
     ///
     /// # Errors
     /// [`MailboxError::Store`].
     pub async fn delete_opening(
         tx: &mut AnyConnection,
         opening: &Opening,
-    ) -> Result<bool, MailboxError> {
-        let deleted = sqlx::query("DELETE FROM opening WHERE token = $1 AND mailbox = $2")
+    ) -> Result<(), MailboxError> {
+        sqlx::query("DELETE FROM opening WHERE token = $1 AND mailbox = $2")
             .bind(&opening.token)
             .bind(opening.mailbox.key())
             .execute(tx)
             .await?;
-        Ok(deleted.rows_affected() > 0)
+        Ok(())
     }
 }
 

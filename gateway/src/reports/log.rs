@@ -33,7 +33,6 @@ pub struct Listed {
 }
 
 /// What is to be appended.
-#[derive(Clone)]
 pub(super) struct Addition {
     pub(super) sealed: Sealed,
     /// The report that it erases.

@@ -40,7 +40,6 @@ struct Head {
 }
 
 /// A record sealed, with the key that must be kept elsewhere.
-#[derive(Clone)]
 pub(super) struct Sealed {
     pub(super) commitment: Hash,
     pub(super) octets: Vec<u8>,

@@ -30,7 +30,6 @@ use liaison_relay::settings::{Limits, Schedule};
 use liaison_relay::{Relay, Settings};
 use liaison_smtp::SmtpError;
 use liaison_smtp::io::{Connection, Timeouts};
-use liaison_store::testing::database;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tempfile::TempDir;
@@ -73,14 +72,13 @@ impl Territory {
                 certificate: identity.chain.clone(),
                 key: identity.key.clone(),
                 anchors: self.root(),
-                database: database(folder.join("relay.db")),
+                database: folder.join("relay.db"),
                 bodies: folder.join("bodies"),
                 domains: vec![parse(domain)],
                 transit: Vec::new(),
                 schedule: Schedule {
                     first_retry: Duration::from_millis(50),
                     longest_retry: Duration::from_millis(200),
-                    takeover: Duration::from_millis(1000),
                     ..Schedule::default()
                 },
                 limits: Limits::default(),

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use const_oid::ObjectIdentifier;
 
 use super::{
-    BIT_STRING, CONSTRUCTED, GENERALIZED_TIME, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, UTC_TIME,
+    BIT_STRING, CONSTRUCTED, GENERALIZED_TIME, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE,
+    UTC_TIME,
 };
 
 /// Why octets are not BER that we read.
@@ -173,6 +174,15 @@ impl<'a> Element<'a> {
         let element = reader.any()?;
         reader.finish()?;
         Ok(element)
+    }
+
+    /// Reads `input` as exactly one SEQUENCE and gives the values inside.
+    pub(crate) fn sequence(input: &'a [u8], depth: u8) -> Result<Reader<'a>, BerError> {
+        let element = Self::only(input, depth)?;
+        if element.tag != SEQUENCE {
+            return Err(BerError::UnexpectedTag);
+        }
+        element.children()
     }
 
     /// The values inside this constructed one.

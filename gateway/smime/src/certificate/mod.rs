@@ -397,7 +397,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn read_public_key(spki: &[u8]) -> Result<(PublicKeyKind, Vec<u8>), BerError> {
+pub(crate) fn read_public_key(spki: &[u8]) -> Result<(PublicKeyKind, Vec<u8>), BerError> {
     let mut inner = Element::only(spki, 8)?.children()?;
     let algorithm = Algorithm::read(inner.expect(SEQUENCE)?)?;
     let key = inner.bit_string()?;

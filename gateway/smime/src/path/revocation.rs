@@ -1,6 +1,6 @@
 //! What follows from revocation lists and OCSP responses for a path (RFC 5280 §6.3).
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::search::Search;
 use super::{PathFault, Purpose, Revocation};
@@ -8,6 +8,10 @@ use crate::certificate::{Certificate, DistributionPoint, Reasons};
 use crate::crl::{Crl, Entry, Revoked};
 use crate::name::GeneralName;
 use crate::ocsp::{OcspResponse, Status};
+
+/// How long evidence counts that does not say when the next is due: RFC 5280 §5.1.2.5 demands
+/// that lists say it, and RFC 6960 §4.2.2.1 takes its absence to mean that there is always newer.
+const UNDATED: Duration = Duration::days(1);
 
 /// The state of one certificate; the error is its revocation.
 type State = Result<Revocation, PathFault>;
@@ -358,13 +362,12 @@ fn freshness(
     next: Option<OffsetDateTime>,
     now: OffsetDateTime,
 ) -> Revocation {
-    match next {
-        Some(due) if due < now => Revocation::Stale {
-            issuer: issuer.subject().to_owned(),
-            due,
-        },
-        _ => Revocation::Good { as_of: since },
+    let due = next.unwrap_or(since + UNDATED);
+    if due < now {
+        let issuer = issuer.subject().to_owned();
+        return Revocation::Stale { issuer, due };
     }
+    Revocation::Good { as_of: since }
 }
 
 fn no_list(issuer: &Certificate) -> Revocation {

@@ -180,6 +180,10 @@ impl Authority {
         Crl::from_der(params.signed_by(&self.issuer).unwrap().der()).unwrap()
     }
 
+    pub(crate) fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     pub(crate) fn trust(&self) -> TrustStore {
         TrustStore::new().with_anchor(self.certificate.clone())
     }
@@ -254,5 +258,28 @@ impl Openssl {
             String::from_utf8_lossy(&output.stderr)
         );
         output.stdout
+    }
+
+    /// Runs `openssl` in the folder, which must fail; what it says.
+    pub(crate) fn fails(&self, arguments: &str) -> String {
+        let output = Command::new("openssl")
+            .args(arguments.split_whitespace())
+            .current_dir(self.0.path())
+            .output()
+            .expect("the openssl program (Debian package openssl)");
+        assert!(!output.status.success(), "openssl {arguments} succeeded");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+}
+
+/// Says that a collection or a program is not at hand; `tests/run` repeats it at its end.
+#[allow(clippy::print_stderr, reason = "a test says what it could not run")]
+pub(crate) fn not_at_hand(what: &str) {
+    eprintln!("not at hand: {what}");
+    if let Some(path) = std::env::var_os("LIAISON_NOT_AT_HAND") {
+        use std::io::Write as _;
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.create(true).append(true).open(path).unwrap();
+        writeln!(file, "{what}").unwrap();
     }
 }
