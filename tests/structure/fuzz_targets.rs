@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Parsers by file, and the targets of `tests/fuzz` that feed them.
-const PARSERS: [(&str, &[&str]); 24] = [
+const PARSERS: [(&str, &[&str]); 29] = [
     ("relay/smtp/src/command/mod.rs", &["smtp_command"]),
     ("relay/smtp/src/reply.rs", &["smtp_reply"]),
     ("relay/smtp/src/data.rs", &["smtp_data"]),
@@ -26,8 +26,19 @@ const PARSERS: [(&str, &[&str]); 24] = [
         "gateway/smime/src/opener.rs",
         &["smime_message", "smime_object"],
     ),
-    ("gateway/smime/src/certificate.rs", &["smime_certificate"]),
+    (
+        "gateway/smime/src/certificate/mod.rs",
+        &["smime_certificate"],
+    ),
+    (
+        "gateway/smime/src/certificate/extensions.rs",
+        &["smime_certificate"],
+    ),
     ("gateway/smime/src/crl.rs", &["smime_crl"]),
+    ("gateway/smime/src/ocsp.rs", &["smime_ocsp"]),
+    ("gateway/smime/src/request.rs", &["smime_request"]),
+    ("gateway/smime/src/pkcs8.rs", &["smime_pkcs8"]),
+    ("gateway/smime/src/pkcs12.rs", &["smime_pkcs12"]),
     ("gateway/src/imap/frame.rs", &["imap_command"]),
     ("gateway/src/imap/structure.rs", &["imap_structure"]),
     ("gateway/src/tracking/evidence.rs", &["gateway_keyword"]),
