@@ -7,7 +7,7 @@ use liaison_base::clock::Clock;
 use liaison_directory_client::{Lookup, LookupError, Query, RelayEndpoint, Resolution};
 use liaison_mail::Domain;
 use liaison_mail::port::PortFuture;
-use liaison_store::Store;
+use liaison_store::{Location, Store};
 
 use crate::entry::{Catalogue, Facts, Listing};
 use crate::error::DirectoryError;
@@ -22,12 +22,15 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Opens the database at `path`, made if absent; it may still be empty.
+    /// Opens the database; a SQLite file is made if absent. It may still be empty.
     ///
     /// # Errors
     /// [`DirectoryError::Store`].
-    pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, DirectoryError> {
-        let store = Store::open(path, &[store::SCHEMA]).await?;
+    pub async fn open(
+        database: impl Into<Location>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, DirectoryError> {
+        let store = Store::open(database, &[store::SCHEMA]).await?;
         Ok(Self { store, clock })
     }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use liaison_store::Location;
 use serde::{Deserialize, Serialize};
 
 /// The `[directory]` section. Paths are relative to the folder that the process runs in.
@@ -15,8 +16,9 @@ pub struct Settings {
     pub tls_certificate: PathBuf,
     /// PEM file of the server's private key.
     pub tls_key: PathBuf,
-    /// The SQLite database, made if absent. Its folder must exist.
-    pub database: PathBuf,
+    /// The database: the path of a SQLite file, made if absent, whose folder must exist; or
+    /// `postgres://user@host/name`, a PostgreSQL database. See [`Location`].
+    pub database: Location,
     /// The file of entries (TOML, or JSON when its name ends in `.json`), imported at each start.
     /// When it cannot be imported, the entries of the last good import keep serving. Without this
     /// key, they always do.

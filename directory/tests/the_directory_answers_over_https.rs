@@ -19,6 +19,7 @@ use liaison_directory_client::{
     Finding, HttpLookup, Lookup, LookupError, PROBLEM_MEDIA_TYPE, Problem, ProblemKind, Query, Rpps,
 };
 use liaison_mail::Domain;
+use liaison_store::testing::database;
 use reqwest::{Client, Response, StatusCode};
 use rustls::{ClientConfig, RootCertStore};
 use territory::{Bench, ENTRIES};
@@ -355,7 +356,7 @@ async fn a_file_that_became_wrong_does_not_stop_the_directory() {
     assert!(matches!(resolution.finding, Finding::Found(_)));
 
     let mut settings = settings;
-    settings.database = served.bench.path("new.db");
+    settings.database = database(served.bench.path("new.db"));
     let error = serve(&settings, &shutdown, clock).await.unwrap_err();
     assert!(matches!(error, DirectoryError::Entries { .. }), "{error}");
 }
@@ -365,7 +366,7 @@ async fn a_port_that_is_taken_is_named() {
     let served = Served::start().await;
     let mut settings = served.bench.settings(None);
     settings.listen = served.running.address;
-    settings.database = served.bench.path("other.db");
+    settings.database = database(served.bench.path("other.db"));
     let clock = Arc::new(served.bench.clock.clone());
     let error = serve(&settings, &Shutdown::new(), clock).await.unwrap_err();
     assert!(

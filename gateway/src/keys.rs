@@ -403,13 +403,14 @@ pub(crate) fn fill_random(octets: &mut [u8]) -> Result<(), KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use liaison_store::testing::database;
 
     fn site(folder: &Path) -> SiteKey {
         SiteKey::create(&folder.join("site.key")).unwrap()
     }
 
     async fn vault(folder: &Path, site: SiteKey) -> Vault {
-        let store = Store::open(&folder.join("gateway.db"), &[SCHEMA])
+        let store = Store::open(database(folder.join("gateway.db")), &[SCHEMA])
             .await
             .unwrap();
         Vault::new(site, store)

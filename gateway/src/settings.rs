@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use liaison_mail::{Address, Domain};
+use liaison_store::Location;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::AccountSettings;
@@ -16,8 +17,10 @@ pub struct Settings {
     pub domain: Domain,
     /// The member's name as recipients read it.
     pub organisation: String,
-    /// The gateway's database file.
-    pub database: PathBuf,
+    /// The gateway's database: the path of a SQLite file, made if absent, of one process; or
+    /// `postgres://user@host/name`, a PostgreSQL database that the processes of a site share. It
+    /// may be the relay's. See [`Location`].
+    pub database: Location,
     /// The folder of large message bodies.
     pub bodies: PathBuf,
     /// The 32-octet key of this site, made by `liaison key create`, mode 0600. Its loss is the

@@ -3,9 +3,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use liaison_base::BaseError;
-use liaison_mail::{EnhancedStatus, MailError, Refusal};
+use liaison_mail::{MailError, Refusal};
 use liaison_store::StoreError;
 use thiserror::Error;
+
+use crate::refusals::Reason;
 
 /// What keeps a relay from starting, or from doing what it was asked. For the operator.
 #[derive(Debug, Error)]
@@ -24,20 +26,9 @@ pub enum RelayError {
         /// What the system said.
         cause: io::Error,
     },
-    /// Another relay works on the same queue: two would send everything twice.
-    #[error("{0} is in use by another relay process; stop it first")]
-    Busy(PathBuf),
     /// There is no queue where one was to be read.
     #[error("no queue at {0}: give the `database` of the `[relay]` section")]
     NoQueue(PathBuf),
-    /// The lock beside the database cannot be made.
-    #[error("cannot lock {path}: {cause}; check the folder and the rights of this user")]
-    Lock {
-        /// The lock's file.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
     /// A row that no release of this program writes.
     #[error("the queue holds what no relay wrote: {0}")]
     Row(#[from] MailError),
@@ -47,13 +38,17 @@ pub enum RelayError {
 }
 
 impl RelayError {
+    /// Under which reason a refusal because of this error counts.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Store(error) if error.is_full() => Reason::Full,
+            _ => Reason::Storage,
+        }
+    }
+
     /// The error as a peer or the gateway may hear it: a retry can help, the cause stays here.
     pub fn refusal(&self) -> Refusal {
-        Refusal::transient(
-            451,
-            EnhancedStatus::TRY_LATER,
-            "this relay cannot store mail now; try again later",
-        )
+        self.reason().refusal()
     }
 }
 

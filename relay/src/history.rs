@@ -1,12 +1,10 @@
 //! What the queue knows, for the gateway and for operators: what became of an envelope, what
 //! waits and why, every step of a message.
 
-use std::path::Path;
-
 use liaison_base::clock;
 use liaison_mail::port::Carriage;
 use liaison_mail::{Address, EnhancedStatus, EnvelopeId, Refusal, ReplyCode, ReversePath, Urgency};
-use liaison_store::Store;
+use liaison_store::{Location, Store};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 use time::OffsetDateTime;
@@ -55,20 +53,22 @@ pub struct Step {
     pub reply: Option<String>,
 }
 
-/// The queue's file as another process reads it while the relay works on it.
+/// The queue as another process reads it while the relay works on it.
 #[derive(Clone, Debug)]
 pub struct History {
     store: Store,
 }
 
 impl History {
-    /// Opens the queue at `database`, the path of the relay's settings.
+    /// Opens the queue in `database`, as the relay's settings name it.
     ///
     /// # Errors
     /// [`RelayError::NoQueue`] when there is none; [`RelayError::Store`] when it cannot be read.
-    pub async fn open(database: &Path) -> Result<Self, RelayError> {
-        if !database.is_file() {
-            return Err(RelayError::NoQueue(database.to_owned()));
+    pub async fn open(database: &Location) -> Result<Self, RelayError> {
+        if let Location::Sqlite(path) = database
+            && !path.is_file()
+        {
+            return Err(RelayError::NoQueue(path.clone()));
         }
         let store = Store::open(database, &[SCHEMA]).await?;
         Ok(Self { store })

@@ -37,10 +37,12 @@ pub enum Reason {
     Directory,
     /// The disk or the database does not take it.
     Storage,
+    /// There is no room left on a disk.
+    Full,
 }
 
 impl Reason {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Handshake,
         Self::NotAPeer,
         Self::TooManyConnections,
@@ -55,6 +57,7 @@ impl Reason {
         Self::TooManyHops,
         Self::Directory,
         Self::Storage,
+        Self::Full,
     ];
 
     /// The name in logs and counters.
@@ -74,6 +77,7 @@ impl Reason {
             Self::TooManyHops => "too_many_hops",
             Self::Directory => "directory",
             Self::Storage => "storage",
+            Self::Full => "disk_full",
         }
     }
 
@@ -139,6 +143,12 @@ impl Reason {
                 451,
                 EnhancedStatus::TRY_LATER,
                 "this relay cannot store mail now; try again later",
+            ),
+            // RFC 5321 §4.2.3, RFC 3463 §3.4.
+            Self::Full => transient(
+                452,
+                status(4, 3, 1),
+                "this relay has no room left on its disk; try again later",
             ),
         }
     }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use liaison_base::clock::Clock;
@@ -45,8 +43,6 @@ pub(crate) struct Inner {
     pub(crate) tally: Tally,
     pub(crate) server_tls: Arc<ServerConfig>,
     pub(crate) client_tls: Arc<ClientConfig>,
-    /// Held for as long as the queue is open.
-    _lock: File,
 }
 
 impl Relay {
@@ -54,20 +50,19 @@ impl Relay {
     /// are carried once [`Relay::serve`] has been called.
     ///
     /// # Errors
-    /// [`RelayError::Busy`] when another process works on this queue; [`RelayError::Base`] when a
-    /// certificate, key or anchor cannot be used; [`RelayError::Store`] when the database or the
-    /// folder of bodies cannot.
+    /// [`RelayError::Base`] when a certificate, key or anchor cannot be used;
+    /// [`RelayError::Store`] when the database or the folder of bodies cannot, or another process
+    /// works on the same SQLite file.
     pub async fn open(
         settings: Settings,
         clock: Arc<dyn Clock>,
         directory: Arc<dyn Lookup>,
     ) -> Result<Self, RelayError> {
-        let lock = lock(&settings.database)?;
         let identity = || Identity::load(&settings.certificate, &settings.key);
         let anchors = tls::anchors(&settings.anchors)?;
         let server_tls = tls::relay_server(identity()?, Arc::clone(&anchors))?;
         let client_tls = tls::relay_client(identity()?, anchors)?;
-        let queue = Queue::open(&settings, clock.now()).await?;
+        let queue = Queue::open(&settings, Arc::clone(&clock)).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 reporter: Reporter::new(&settings.hostname, &settings.domains)?,
@@ -79,7 +74,6 @@ impl Relay {
                 queue,
                 server_tls,
                 client_tls,
-                _lock: lock,
             }),
         })
     }
@@ -211,13 +205,14 @@ impl Inner {
                 tracing::info!(envelope = %id, recipients, octets, "queued");
                 for domain in domains {
                     self.destinations.poke(&domain, now);
+                    self.queue.tell(&domain);
                 }
                 Ok(())
             }
             Err(error) => {
                 tracing::error!(%error, envelope = %id, "a message could not be stored");
                 Err(Denial {
-                    reason: Reason::Storage,
+                    reason: error.reason(),
                     refusal: error.refusal(),
                 })
             }
@@ -259,29 +254,6 @@ fn fit_for_smtp(envelope: &Envelope, message: &[u8]) -> Result<(), Refusal> {
 fn message_id(message: &[u8]) -> Option<MessageId> {
     let (header, _) = header::split(message);
     MessageId::parse(&header.value("Message-ID")?).ok()
-}
-
-/// Takes the lock beside the database; the system gives it back when the process ends, however
-/// it ends.
-fn lock(database: &Path) -> Result<File, RelayError> {
-    let mut path = database.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
-    let failed = |cause| RelayError::Lock {
-        path: path.clone(),
-        cause,
-    };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RelayError::Busy(database.to_owned())),
-        Err(TryLockError::Error(cause)) => Err(failed(cause)),
-    }
 }
 
 impl fmt::Debug for Relay {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use liaison_mail::Domain;
+use liaison_store::Location;
 use serde::{Deserialize, Serialize};
 
 /// The `[relay]` section. Times are written `"200ms"`, `"30s"`, `"15m"`, `"4h"`, `"2d"`, or as a
@@ -23,8 +24,10 @@ pub struct Settings {
     pub key: PathBuf,
     /// The authorities that may vouch for peers, PEM.
     pub anchors: PathBuf,
-    /// The queue's SQLite file, made if absent. One process a file.
-    pub database: PathBuf,
+    /// The queue's database: the path of a SQLite file, made if absent, of one process; or
+    /// `postgres://user@host/name`, a PostgreSQL database that the processes of a site share. See
+    /// [`Location`].
+    pub database: Location,
     /// The folder of message bodies larger than 128 KiB, made if absent; this relay's alone.
     pub bodies: PathBuf,
     /// The mail domains whose mailboxes the gateway behind this relay serves.
@@ -62,6 +65,10 @@ pub struct Schedule {
     /// longer than the slowest transfer. Default: 15m.
     #[serde(with = "span")]
     pub lease: Duration,
+    /// How long a process may give no sign of life before the others on its database take over
+    /// what it was delivering. Default: 30s.
+    #[serde(with = "span")]
+    pub takeover: Duration,
     /// How long the history of a finished message is kept; for as long, the same message from the
     /// same peer is recognised and not delivered again. Default: 90d.
     #[serde(with = "span")]
@@ -77,6 +84,7 @@ impl Default for Schedule {
             delay_notice: hours(4),
             expiry: hours(48),
             lease: Duration::from_secs(15 * 60),
+            takeover: Duration::from_secs(30),
             keep_history: hours(90 * 24),
         }
     }

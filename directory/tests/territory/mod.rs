@@ -14,6 +14,7 @@ use std::sync::Arc;
 use liaison_base::clock::ManualClock;
 use liaison_certs_dev::{KeyKind, Member, Territory};
 use liaison_directory::{Directory, Settings};
+use liaison_store::testing::database;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -85,7 +86,7 @@ impl Bench {
     }
 
     pub(crate) async fn open(&self, path: &Path) -> Directory {
-        Directory::open(path, Arc::new(self.clock.clone()))
+        Directory::open(database(path), Arc::new(self.clock.clone()))
             .await
             .unwrap()
     }
@@ -95,7 +96,7 @@ impl Bench {
             listen: "127.0.0.1:0".parse().unwrap(),
             tls_certificate: self.path("https.chain.pem"),
             tls_key: self.path("https.key"),
-            database: self.path("directory.db"),
+            database: database(self.path("directory.db")),
             entries,
         }
     }

@@ -33,6 +33,7 @@ pub struct Filing<'a> {
 }
 
 /// A message sealed and ready to be filed.
+#[derive(Clone)]
 pub struct Prepared {
     mailbox: String,
     place: Place,
@@ -47,6 +48,7 @@ pub struct Prepared {
     tracked: Option<String>,
 }
 
+#[derive(Clone)]
 enum Place {
     Use(SpecialUse),
     Folder(i64),
@@ -165,8 +167,8 @@ impl Prepared {
         {
             return Ok(earlier);
         }
-        let uid = next_uid(tx, &self.mailbox, folder).await?;
         let modseq = next_modseq(tx, &self.mailbox).await?;
+        let uid = next_uid(tx, &self.mailbox, folder).await?;
         if let Some(dedupe) = &self.dedupe {
             sqlx::query(
                 "INSERT INTO filed (mailbox, dedupe, folder, uid, at) VALUES ($1, $2, $3, $4, $5)",

@@ -171,7 +171,7 @@ impl Mailbox {
                     COALESCE(SUM(CASE WHEN uid >= $3 THEN 1 ELSE 0 END), 0),
                     COALESCE(SUM(CASE WHEN flags & 1 = 0 THEN 1 ELSE 0 END), 0),
                     COALESCE(SUM(CASE WHEN flags & 8 = 8 THEN 1 ELSE 0 END), 0),
-                    COALESCE(SUM(size), 0)
+                    CAST(COALESCE(SUM(size), 0) AS BIGINT)
              FROM message WHERE mailbox = $1 AND folder = $2",
         )
         .bind(self.name())
@@ -240,6 +240,7 @@ impl Mailbox {
             .write(move |tx| {
                 Box::pin(async move {
                     let validity = i64::from(folder.validity);
+                    next_modseq(tx, &mailbox).await?;
                     let left = sqlx::query(
                         "SELECT COUNT(*) FROM message WHERE mailbox = $1 AND folder = $2",
                     )
@@ -258,7 +259,6 @@ impl Mailbox {
                         .bind(validity)
                         .execute(&mut *tx)
                         .await?;
-                    next_modseq(tx, &mailbox).await?;
                     Ok(())
                 })
             })
@@ -298,6 +298,7 @@ impl Mailbox {
             .store
             .write(move |tx| {
                 Box::pin(async move {
+                    next_modseq(tx, &mailbox).await?;
                     for (at, _) in to.match_indices(DELIMITER) {
                         if find(tx, &key, &mailbox, &to[..at]).await?.is_none() {
                             insert(tx, &key, (&mailbox, now), (&to[..at], None)).await?;
@@ -318,7 +319,6 @@ impl Mailbox {
                         .execute(&mut *tx)
                         .await?;
                     }
-                    next_modseq(tx, &mailbox).await?;
                     Ok(())
                 })
             })

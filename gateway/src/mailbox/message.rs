@@ -400,6 +400,7 @@ async fn count(tx: &mut AnyConnection, mailbox: &str, folder: u32) -> Result<usi
 }
 
 /// One commit's share of a STORE.
+#[derive(Clone)]
 struct Storing {
     mailbox: String,
     key: std::sync::Arc<SealingKey>,
@@ -466,6 +467,11 @@ async fn remove(
     marked_only: bool,
 ) -> Result<(Vec<u32>, Vec<String>), MailboxError> {
     let (mut gone, mut files) = (Vec::new(), Vec::new());
+    if uids.is_empty() {
+        return Ok((gone, files));
+    }
+    // First, so that nobody copies what is removed meanwhile.
+    next_modseq(tx, mailbox).await?;
     for uid in uids {
         let row = sqlx::query(
             "DELETE FROM message
@@ -494,9 +500,6 @@ async fn remove(
             files.push(file);
         }
     }
-    if !gone.is_empty() {
-        next_modseq(tx, mailbox).await?;
-    }
     Ok((gone, files))
 }
 
@@ -506,6 +509,7 @@ async fn copy_one(
     (from, old): (u32, u32),
     to: u32,
 ) -> Result<Option<u32>, MailboxError> {
+    let modseq = next_modseq(tx, mailbox).await?;
     let there =
         sqlx::query("SELECT 1 FROM message WHERE mailbox = $1 AND folder = $2 AND uid = $3")
             .bind(mailbox)
@@ -517,7 +521,6 @@ async fn copy_one(
         return Ok(None);
     }
     let new = next_uid(tx, mailbox, to.into()).await?;
-    let modseq = next_modseq(tx, mailbox).await?;
     sqlx::query(
         "INSERT INTO message (mailbox, folder, uid, content, flags, keywords, internal_date, size,
                               modseq)

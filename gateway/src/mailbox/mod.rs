@@ -282,7 +282,9 @@ async fn erase_rows(tx: &mut AnyConnection, mailbox: String) -> Result<Vec<Strin
     rows.into_iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// The number of the next change of a mailbox.
+/// The number of the next change of a mailbox. Whoever changes a mailbox takes it first: on
+/// PostgreSQL its row then keeps other processes from the mailbox until the commit, so that
+/// numbers are visible in their order.
 async fn next_modseq(tx: &mut AnyConnection, mailbox: &str) -> Result<i64, MailboxError> {
     let row =
         sqlx::query("UPDATE mailbox SET modseq = modseq + 1 WHERE address = $1 RETURNING modseq")

@@ -33,20 +33,21 @@ impl Mailboxes {
         read(self.0.store.read(), most).await
     }
 
-    /// Deletes an opening within the transaction that takes it over.
+    /// Deletes an opening within the transaction that takes it over; false when another process
+    /// has taken it over already.
     ///
     /// # Errors
     /// [`MailboxError::Store`].
     pub async fn delete_opening(
         tx: &mut AnyConnection,
         opening: &Opening,
-    ) -> Result<(), MailboxError> {
-        sqlx::query("DELETE FROM opening WHERE token = $1 AND mailbox = $2")
+    ) -> Result<bool, MailboxError> {
+        let deleted = sqlx::query("DELETE FROM opening WHERE token = $1 AND mailbox = $2")
             .bind(&opening.token)
             .bind(opening.mailbox.key())
             .execute(tx)
             .await?;
-        Ok(())
+        Ok(deleted.rows_affected() > 0)
     }
 }
 

@@ -119,6 +119,7 @@ mod tests {
     use liaison_directory_client::Query;
     use liaison_mail::{EnvelopeId, Urgency};
     use liaison_store::Store;
+    use liaison_store::testing::database;
     use time::macros::datetime;
 
     const NOON: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
@@ -127,7 +128,7 @@ mod tests {
         let key = folder.join("site.key");
         SiteKey::create(&key).unwrap();
         let schemas = [keys::SCHEMA, draft::SCHEMA, tracking::SCHEMA];
-        let store = Store::open(&folder.join("gateway.db"), &schemas)
+        let store = Store::open(database(folder.join("gateway.db")), &schemas)
             .await
             .unwrap();
         let vault = Vault::new(SiteKey::load(&key).unwrap(), store.clone());

@@ -33,6 +33,7 @@ pub struct Listed {
 }
 
 /// What is to be appended.
+#[derive(Clone)]
 pub(super) struct Addition {
     pub(super) sealed: Sealed,
     /// The report that it erases.

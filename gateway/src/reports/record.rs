@@ -40,6 +40,7 @@ struct Head {
 }
 
 /// A record sealed, with the key that must be kept elsewhere.
+#[derive(Clone)]
 pub(super) struct Sealed {
     pub(super) commitment: Hash,
     pub(super) octets: Vec<u8>,

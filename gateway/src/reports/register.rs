@@ -209,6 +209,8 @@ impl Register {
     }
 
     /// Erases the content of a report for ever and adds an entry that says so, in one commit.
+    /// What is erased is overwritten in a SQLite file; PostgreSQL keeps the sealed key's old row
+    /// version until its next vacuum, and in its journal for as long as that is archived.
     /// `reason` is kept sealed; it should name nobody. Returns the number of the erasure, or
     /// `None` when there is no such report or it was erased before.
     ///
@@ -357,6 +359,7 @@ impl Register {
 }
 
 /// Whom a receipt answers.
+#[derive(Clone)]
 struct Answer {
     to: Address,
     cites: Option<MessageId>,

@@ -3,6 +3,7 @@ use std::path::Path;
 use liaison_base::clock::millis;
 use liaison_mail::{Address, EnvelopeId, MessageId};
 use liaison_store::Store;
+use liaison_store::testing::{database, everything_in};
 use sqlx::Row as _;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -37,7 +38,7 @@ impl Site {
 
     async fn with(folder: &Path, site: SiteKey) -> Result<Self, GatewayError> {
         let schemas = [keys::SCHEMA, outbound::draft::SCHEMA, super::SCHEMA];
-        let store = Store::open(&folder.join("gateway.db"), &schemas).await?;
+        let store = Store::open(database(folder.join("gateway.db")), &schemas).await?;
         let vault = Vault::new(site, store.clone());
         let settings = ReportsSettings {
             address: Address::parse("signalements@ch.test").unwrap(),
@@ -299,8 +300,9 @@ async fn an_erased_report_cannot_be_read_and_every_proof_still_verifies() {
     assert!(site.register.prove_growth(5).await.unwrap().is_none());
 
     drop(site.register);
+    let database = site.store.location().clone();
     site.store.close().await;
-    let file = std::fs::read(folder.path().join("gateway.db")).unwrap();
+    let file = everything_in(&database);
     assert!(
         !contains(&file, &wrapped),
         "the erased key is still on the disk"
@@ -431,7 +433,7 @@ async fn a_log_that_was_touched_does_not_pass_its_audit() {
         .await;
     assert_eq!(site.register.audit().await.unwrap().size, 3);
 
-    site.execute("UPDATE report_record SET content = x'01' WHERE position = 1")
+    site.execute("UPDATE report_record SET content = wrapped_key WHERE position = 1")
         .await;
     assert!(site.register.read(number(2)).await.is_err());
     site.execute("DELETE FROM report_entry WHERE position = 2")

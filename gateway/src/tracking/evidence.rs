@@ -190,6 +190,7 @@ mod tests {
     use crate::tracking::{Expected, SCHEMA, Subject};
     use liaison_mail::Urgency;
     use liaison_store::Store;
+    use liaison_store::testing::database;
 
     const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
@@ -237,7 +238,7 @@ mod tests {
     #[tokio::test]
     async fn a_blind_recipient_takes_charge_in_an_envelope_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), &[SCHEMA])
+        let store = Store::open(database(folder.path().join("t.db")), &[SCHEMA])
             .await
             .unwrap();
         sent(&store, "e1", "seen@cabinet.test").await;

@@ -83,10 +83,10 @@ impl Receipts {
                 self.store
                     .write(move |tx| {
                         Box::pin(async move {
-                            if let Some(draft) = draft {
+                            let mine = Mailboxes::delete_opening(tx, &opening).await?;
+                            if let Some(draft) = draft.filter(|_| mine) {
                                 drafts.insert(tx, &draft, now).await?;
                             }
-                            Mailboxes::delete_opening(tx, &opening).await?;
                             Ok::<_, GatewayError>(())
                         })
                     })

@@ -20,6 +20,7 @@ use liaison_gateway::mailbox::{self, Filed, Filing, Mailboxes, SpecialUse};
 use liaison_mail::Address;
 use liaison_store::Store;
 use liaison_store::body::Bodies;
+use liaison_store::testing::database;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -56,7 +57,7 @@ impl Site {
         let identity = tls::Identity::load(&saved.chain, &saved.key).unwrap();
 
         let schemas = [keys::SCHEMA, mailbox::SCHEMA];
-        let store = Store::open(&path.join("gateway.db"), &schemas)
+        let store = Store::open(database(path.join("gateway.db")), &schemas)
             .await
             .unwrap();
         let site_key = SiteKey::create(&path.join("site.key")).unwrap();

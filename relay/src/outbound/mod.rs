@@ -17,9 +17,11 @@ use std::time::Duration;
 
 use liaison_base::shutdown::Shutdown;
 use liaison_mail::port::{Delivery, News};
+use liaison_store::Word;
 use tokio::sync::Semaphore;
 
 use crate::RelayError;
+use crate::queue::due_for;
 use crate::relay::Inner;
 
 /// The longest sleep before the hours are looked at again: a clock that jumps is noticed.
@@ -61,6 +63,7 @@ pub(crate) async fn start(
         shutdown: shutdown.clone(),
     });
     shutdown.spawn(dispatch(Arc::clone(&outbound)));
+    shutdown.spawn(listen(Arc::clone(&outbound)));
     shutdown.spawn(keep_house(outbound));
     Ok(())
 }
@@ -88,10 +91,41 @@ async fn dispatch(outbound: Arc<Outbound>) {
     }
 }
 
+/// Takes up what other processes on the database have queued.
+async fn listen(outbound: Arc<Outbound>) {
+    let relay = &outbound.relay;
+    let mut news = relay.queue.news();
+    loop {
+        let word = tokio::select! {
+            word = news.next() => word,
+            () = outbound.shutdown.asked() => return,
+        };
+        match word {
+            Word::Said(word) => {
+                if let Some(domain) = due_for(&word) {
+                    relay.destinations.poke(&domain, relay.clock.now());
+                }
+            }
+            Word::Missed => look_around(relay).await,
+        }
+    }
+}
+
+/// Learns from the queue which destinations have work.
+async fn look_around(relay: &Inner) {
+    match relay.queue.waiting().await {
+        Ok(waiting) => waiting
+            .iter()
+            .for_each(|(domain, due)| relay.destinations.due(domain, *due)),
+        Err(error) => tracing::error!(%error, "the queue cannot be read"),
+    }
+}
+
 /// Ends leases that ran out, and forgets what was finished long ago.
 async fn keep_house(outbound: Arc<Outbound>) {
     let relay = &outbound.relay;
-    let round = ROUND.min(relay.settings.schedule.lease / 4);
+    let schedule = &relay.settings.schedule;
+    let round = ROUND.min(schedule.lease / 4).min(schedule.takeover / 2);
     loop {
         tokio::select! {
             () = tokio::time::sleep(round.max(Duration::from_millis(50))) => {}
@@ -101,11 +135,15 @@ async fn keep_house(outbound: Arc<Outbound>) {
         match relay.queue.release_expired(now).await {
             Ok(domains) => {
                 for domain in domains {
-                    tracing::warn!(%domain, "a delivery took longer than its lease; queued again");
+                    tracing::warn!(%domain, "a delivery's lease has ended; queued again");
                     relay.destinations.poke(&domain, now);
                 }
             }
             Err(error) => tracing::error!(%error, "leases cannot be swept"),
+        }
+        if relay.queue.is_shared() {
+            // Words may be lost.
+            look_around(relay).await;
         }
         let kept = time::Duration::try_from(relay.settings.schedule.keep_history);
         if let Some(limit) = kept.ok().and_then(|kept| now.checked_sub(kept))

@@ -282,6 +282,7 @@ impl Outbound {
         let recorded = relay.queue.record(message, outcomes, reporter, now).await?;
         for to in &recorded.reports_to {
             relay.destinations.poke(to, now);
+            relay.queue.tell(to);
         }
         if let (Some(domain), Some(due)) = (domain, recorded.due) {
             relay.destinations.due(&domain, due);

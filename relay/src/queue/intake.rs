@@ -14,6 +14,7 @@ use super::{Queue, State, origin_column};
 use crate::RelayError;
 
 /// A message that passed admission.
+#[derive(Clone)]
 pub(crate) struct Intake {
     pub(crate) origin: Origin,
     pub(crate) envelope: Envelope,

@@ -1,7 +1,14 @@
 //! Claims, and how they end without an outcome.
+//!
+//! A claim writes three things into a recipient's row: `lease_until`, the name of the process that
+//! holds it ([`liaison_store::Holder`]) and the number of this attempt, which is its fencing token.
+//! Whatever is written about a claimed recipient afterwards asks for `state = 'active' AND
+//! attempts = token` in the same statement. Leases end when their time is up or when their holder
+//! is no longer alive; each process on the database ends the leases of all.
 
 use liaison_base::clock;
 use liaison_mail::{Address, Domain, Recipient};
+use liaison_store::sql::locking;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
@@ -36,32 +43,20 @@ impl Queue {
         let lease_until = clock::millis(later(now, self.schedule.lease));
         let now = clock::millis(now);
         let domain = domain.as_str().to_owned();
+        let holder = self.holder.name().to_owned();
         let mut claimed = self
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let rows = sqlx::query(
-                        "UPDATE relay_recipient
-                         SET state = 'active', attempts = attempts + 1, lease_until = $1
-                         WHERE id IN (
-                             SELECT id FROM (
-                                 SELECT id FROM relay_recipient
-                                 WHERE domain = $2 AND state = 'queued'
-                                 ORDER BY urgency DESC, id LIMIT $3) AS fresh
-                             UNION ALL
-                             SELECT id FROM (
-                                 SELECT id FROM relay_recipient
-                                 WHERE domain = $2 AND state = 'deferred' AND next_attempt_at <= $4
-                                 ORDER BY next_attempt_at LIMIT $3) AS again)
-                         RETURNING id, message, address, original, notify, attempts, delay_told,
-                                   urgency",
-                    )
-                    .bind(lease_until)
-                    .bind(domain)
-                    .bind(limit)
-                    .bind(now)
-                    .fetch_all(&mut *tx)
-                    .await?;
+                    let text = locking(tx, CLAIM);
+                    let rows = sqlx::query(text)
+                        .bind(lease_until)
+                        .bind(domain)
+                        .bind(limit)
+                        .bind(now)
+                        .bind(holder)
+                        .fetch_all(&mut *tx)
+                        .await?;
                     let claimed = rows.iter().map(claimed).collect::<Result<Vec<_>, _>>()?;
                     for one in &claimed {
                         let step = (State::Active, i64::from(one.attempts));
@@ -105,33 +100,30 @@ impl Queue {
             .await
     }
 
-    /// Ends every lease: none can be held when a process starts, for it is alone on its queue.
-    pub(super) async fn release_all(&self, now: OffsetDateTime) -> Result<u64, RelayError> {
-        self.release_until(i64::MAX, now)
-            .await
-            .map(|(count, _)| count)
-    }
-
-    /// Ends the leases that have run out. Answers with the domains that have something due.
+    /// Ends the leases that have run out or whose holder is dead. Answers with the domains that
+    /// have something due.
     pub(crate) async fn release_expired(
         &self,
         now: OffsetDateTime,
     ) -> Result<Vec<Domain>, RelayError> {
-        let limit = clock::millis(now);
+        let now = clock::millis(now);
         // Reading first spares a commit: nearly always there is none.
         let none = sqlx::query(
-            "SELECT 1 FROM relay_recipient WHERE state = 'active' AND lease_until < $1 LIMIT 1",
+            "SELECT 1 FROM relay_recipient
+             WHERE state = 'active'
+               AND (lease_until < $1 OR holder IS NULL OR holder NOT IN (
+                        SELECT holder FROM lease_holder WHERE alive_until >= $1)) LIMIT 1",
         )
-        .bind(limit)
+        .bind(now)
         .fetch_optional(self.rows())
         .await?
         .is_none();
         if none {
             return Ok(Vec::new());
         }
-        self.release_until(limit, now)
+        self.store
+            .write(move |tx| Box::pin(async move { end_leases(tx, now).await }))
             .await
-            .map(|(_, domains)| domains)
     }
 
     /// When the next deferred recipient of `domain` is due.
@@ -169,32 +161,37 @@ impl Queue {
             })
             .collect()
     }
-
-    async fn release_until(
-        &self,
-        limit: i64,
-        now: OffsetDateTime,
-    ) -> Result<(u64, Vec<Domain>), RelayError> {
-        let now = clock::millis(now);
-        self.store
-            .write(move |tx| Box::pin(async move { end_leases(tx, limit, now).await }))
-            .await
-    }
 }
 
-async fn end_leases(
-    tx: &mut AnyConnection,
-    limit: i64,
-    now: i64,
-) -> Result<(u64, Vec<Domain>), RelayError> {
-    let rows = sqlx::query(
-        "UPDATE relay_recipient SET state = 'queued'
-         WHERE state = 'active' AND lease_until < $1
-         RETURNING id, attempts, domain",
-    )
-    .bind(limit)
-    .fetch_all(&mut *tx)
-    .await?;
+/// What is due for a domain, past what other processes are claiming at this moment.
+const CLAIM: &str = "UPDATE relay_recipient
+     SET state = 'active', attempts = attempts + 1, lease_until = $1, holder = $5
+     WHERE id IN (
+         SELECT id FROM (
+             SELECT id FROM relay_recipient
+             WHERE domain = $2 AND state = 'queued'
+             ORDER BY urgency DESC, id LIMIT $3 FOR UPDATE SKIP LOCKED) AS fresh
+         UNION ALL
+         SELECT id FROM (
+             SELECT id FROM relay_recipient
+             WHERE domain = $2 AND state = 'deferred' AND next_attempt_at <= $4
+             ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS again)
+     RETURNING id, message, address, original, notify, attempts, delay_told, urgency";
+
+/// Leases that ran out, past what their holders are recording at this moment. One without a
+/// holder is of a release that had none, whose process was alone and is gone.
+const END: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL
+     WHERE id IN (
+         SELECT id FROM relay_recipient
+         WHERE state = 'active'
+           AND (lease_until < $1 OR holder IS NULL OR holder NOT IN (
+                    SELECT holder FROM lease_holder WHERE alive_until >= $1))
+         FOR UPDATE SKIP LOCKED)
+     RETURNING id, attempts, domain";
+
+async fn end_leases(tx: &mut AnyConnection, now: i64) -> Result<Vec<Domain>, RelayError> {
+    let text = locking(tx, END);
+    let rows = sqlx::query(text).bind(now).fetch_all(&mut *tx).await?;
     let mut domains = Vec::new();
     for row in &rows {
         let step = (State::Queued, row.try_get(1)?);
@@ -204,7 +201,7 @@ async fn end_leases(
             domains.push(domain);
         }
     }
-    Ok((rows.len() as u64, domains))
+    Ok(domains)
 }
 
 fn claimed(row: &AnyRow) -> Result<Claimed, RelayError> {

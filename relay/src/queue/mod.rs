@@ -1,4 +1,5 @@
-//! The queue: every message that this relay answers for, in SQLite.
+//! The queue: every message that this relay answers for, in SQLite or in PostgreSQL, where several
+//! processes work on it.
 //!
 //! The unit is one recipient of one message. Its states:
 //!
@@ -26,10 +27,15 @@
 //! calls for enters the queue in that commit too: none is lost or made twice by a crash.
 //!
 //! # Leases
-//! A claim counts an attempt, and the attempt's number is the lease's token: a worker that was
-//! taken for dead and comes back finds another number in the row, and what it then records is
-//! ignored. One process works on a SQLite file (a lock beside it sees to that), so the leases
-//! of a process that was killed end as soon as the next one starts.
+//! A claim counts an attempt, and the attempt's number is the lease's fencing token: a worker that
+//! was taken for dead and comes back finds another number in the row, and what it then records is
+//! ignored. A lease ends when its time is up, or when the process that holds it has given no sign
+//! of life for longer than its patience ([`liaison_store::holder`]). One process works on a SQLite
+//! file (a lock beside it sees to that), so there the leases of a process that was killed end as
+//! soon as the next one starts.
+//!
+//! A process that has queued something for a domain tells the others on its database
+//! ([`Queue::tell`]); they look at once ([`crate::outbound`]).
 //!
 //! # Map
 //! - [`schedule`]: when to try again. [`transition`]: from a state and an outcome to the next.
@@ -46,11 +52,12 @@ mod transition;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use liaison_base::clock;
+use liaison_base::clock::{self, Clock};
 use liaison_mail::port::Origin;
 use liaison_mail::{Domain, Envelope, EnvelopeId, MessageId, Notify, Return, ReversePath, Urgency};
 use liaison_store::body::{Bodies, Kept};
-use liaison_store::{Store, StoreError};
+use liaison_store::sql::locking;
+use liaison_store::{Holder, News, Store, StoreError};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use time::OffsetDateTime;
@@ -70,6 +77,8 @@ pub(crate) struct Queue {
     store: Store,
     bodies: Bodies,
     schedule: Schedule,
+    /// Names this process in its claims.
+    holder: Holder,
     /// Held for reading from the write of a large body to the commit of its row, and for writing
     /// while a body without a row is removed: equal bodies share one file.
     files: Arc<RwLock<()>>,
@@ -89,29 +98,51 @@ pub(crate) struct Stored {
 }
 
 impl Queue {
-    /// Opens the queue, ends the leases of the process before, and removes bodies whose row was
-    /// never committed.
-    pub(crate) async fn open(settings: &Settings, now: OffsetDateTime) -> Result<Self, RelayError> {
+    /// Opens the queue, ends the leases of processes that are gone, and removes bodies whose row
+    /// was never committed.
+    pub(crate) async fn open(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RelayError> {
+        let store = Store::open(&settings.database, &[SCHEMA]).await?;
+        let now = clock.now();
+        let patience = settings.schedule.takeover;
         let queue = Self {
-            store: Store::open(&settings.database, &[SCHEMA]).await?,
+            holder: store.enter("relay", clock, patience).await?,
+            store,
             bodies: Bodies::open(settings.bodies.clone())?,
             schedule: settings.schedule.clone(),
             files: Arc::default(),
         };
-        let released = queue.release_all(now).await?;
-        if released > 0 {
-            tracing::info!(
-                released,
-                "deliveries cut off by the last stop are queued again"
-            );
+        let released = queue.release_expired(now).await?;
+        if !released.is_empty() {
+            tracing::info!("deliveries cut off by the last stop are queued again");
         }
-        queue.sweep_bodies().await?;
+        if !queue.is_shared() {
+            queue.sweep_bodies().await?;
+        }
         Ok(queue)
     }
 
     /// The reading side of the database.
     pub(crate) fn rows(&self) -> &sqlx::AnyPool {
         self.store.read()
+    }
+
+    /// Tells the other processes on the database that something is due for a domain. Call it
+    /// after the commit.
+    pub(crate) fn tell(&self, domain: &Domain) {
+        self.store.tell(&format!("{DUE}{domain}"));
+    }
+
+    /// Whether other processes may work on it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.store.location().is_shared()
+    }
+
+    /// What other processes have committed from now on.
+    pub(crate) fn news(&self) -> News {
+        self.store.news()
     }
 
     /// The message of a claim; `None` when its row is gone.
@@ -147,15 +178,14 @@ impl Queue {
         self.store
             .write(move |tx| {
                 Box::pin(async move {
-                    let done = sqlx::query(
+                    let text = locking(
+                        tx,
                         "DELETE FROM relay_message WHERE id IN (
                              SELECT id FROM relay_message
                              WHERE done_at IS NOT NULL AND done_at < $1
-                             ORDER BY done_at LIMIT 500)",
-                    )
-                    .bind(limit)
-                    .execute(tx)
-                    .await?;
+                             ORDER BY done_at LIMIT 500 FOR UPDATE SKIP LOCKED)",
+                    );
+                    let done = sqlx::query(text).bind(limit).execute(tx).await?;
                     Ok(done.rows_affected())
                 })
             })
@@ -193,6 +223,14 @@ impl Queue {
         }
         Ok(())
     }
+}
+
+/// How a word about a domain begins; see [`Queue::tell`].
+const DUE: &str = "relay ";
+
+/// The domain for which another process says that something is due, if the word says that.
+pub(crate) fn due_for(word: &str) -> Option<Domain> {
+    Domain::parse(word.strip_prefix(DUE)?).ok()
 }
 
 /// The name that a peer's messages are kept under, and the empty text for the own gateway's.
@@ -247,8 +285,9 @@ mod tests {
     use super::intake::Intake;
     use super::*;
     use crate::notices::Reporter;
-    use liaison_base::clock::{Clock as _, ManualClock};
+    use liaison_base::clock::ManualClock;
     use liaison_mail::{Address, EnhancedStatus, Recipient, Refusal};
+    use liaison_store::testing::database;
     use std::time::Duration;
     use time::macros::datetime;
 
@@ -264,12 +303,14 @@ mod tests {
         let text = format!(
             "hostname = 'relay.ch.test'\nlisten = '127.0.0.1:0'\ncertificate = 'c'\nkey = 'k'\n\
              anchors = 'a'\ndatabase = '{}'\nbodies = '{}'\ndomains = ['ch.test']\n",
-            path("relay.db"),
+            String::from(database(folder.path().join("relay.db"))),
             path("bodies")
         );
         let settings: Settings = liaison_base::config::parse(&text).unwrap();
         let clock = ManualClock::at(datetime!(2026-11-22 12:00 UTC));
-        let queue = Queue::open(&settings, clock.now()).await.unwrap();
+        let queue = Queue::open(&settings, Arc::new(clock.clone()))
+            .await
+            .unwrap();
         Bench {
             queue,
             clock,

@@ -5,6 +5,7 @@ use liaison_base::clock;
 use liaison_mail::port::Carriage;
 use liaison_mail::{Address, Domain, EnhancedStatus, Refusal};
 use liaison_store::body::Kept;
+use liaison_store::sql::Engine;
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 
@@ -146,6 +147,13 @@ async fn finish(
     message: i64,
     now: OffsetDateTime,
 ) -> Result<Option<String>, RelayError> {
+    // Another process may be ending the message's other recipients: one of the two sees all done.
+    if Engine::of(tx) == Engine::Postgres {
+        sqlx::query("SELECT id FROM relay_message WHERE id = $1 FOR UPDATE")
+            .bind(message)
+            .fetch_optional(&mut *tx)
+            .await?;
+    }
     let open = sqlx::query(
         "SELECT 1 FROM relay_recipient
          WHERE message = $1 AND state IN ('queued', 'active', 'deferred') LIMIT 1",

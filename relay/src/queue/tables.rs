@@ -69,5 +69,7 @@ pub(crate) const SCHEMA: Schema = Schema {
              reply TEXT
          );
          CREATE INDEX relay_history_recipient ON relay_history (recipient);",
+        // Who holds the lease; see liaison_store::holder.
+        "ALTER TABLE relay_recipient ADD COLUMN holder TEXT",
     ],
 };

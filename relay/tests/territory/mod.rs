@@ -30,6 +30,7 @@ use liaison_relay::settings::{Limits, Schedule};
 use liaison_relay::{Relay, Settings};
 use liaison_smtp::SmtpError;
 use liaison_smtp::io::{Connection, Timeouts};
+use liaison_store::testing::database;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tempfile::TempDir;
@@ -72,13 +73,14 @@ impl Territory {
                 certificate: identity.chain.clone(),
                 key: identity.key.clone(),
                 anchors: self.root(),
-                database: folder.join("relay.db"),
+                database: database(folder.join("relay.db")),
                 bodies: folder.join("bodies"),
                 domains: vec![parse(domain)],
                 transit: Vec::new(),
                 schedule: Schedule {
                     first_retry: Duration::from_millis(50),
                     longest_retry: Duration::from_millis(200),
+                    takeover: Duration::from_millis(1000),
                     ..Schedule::default()
                 },
                 limits: Limits::default(),

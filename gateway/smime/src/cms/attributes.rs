@@ -105,6 +105,40 @@ impl<'a> SignedAttributes<'a> {
     }
 }
 
+/// Checks the authenticated attributes of an envelope, whose content type is id-data: if
+/// contentType is among them it says so, and messageDigest is not (RFC 5083 §2.1).
+pub(crate) fn check_authenticated(element: &Element<'_>, limit: usize) -> Result<(), Fault> {
+    let mut attributes = element.children().map_err(BerError::describe)?;
+    let mut content_types = 0;
+    let mut count = 0;
+    while !attributes.is_empty() {
+        count += 1;
+        if count > limit {
+            return Err("too many attributes");
+        }
+        let (kind, values) = attributes
+            .any()
+            .and_then(|a| attribute(&a))
+            .map_err(BerError::describe)?;
+        if kind == oid::MESSAGE_DIGEST {
+            return Err("messageDigest among the authenticated attributes");
+        }
+        if kind == oid::CONTENT_TYPE {
+            content_types += 1;
+            let [value] = values[..] else {
+                return Err("an attribute does not have exactly one value");
+            };
+            if content_types > 1 {
+                return Err("an attribute occurs twice");
+            }
+            if one_oid(&value).map_err(BerError::describe)? != oid::DATA {
+                return Err("contentType is not that of the content");
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The signed attributes to send, as SET OF (the form that is signed).
 pub(crate) fn to_sign(
     message_digest: &[u8],

@@ -16,6 +16,7 @@ use aws_lc_rs::rand;
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::attributes::check_authenticated;
 use super::recipient::Recipient;
 use crate::algorithm::Algorithm;
 use crate::ber::{
@@ -126,6 +127,7 @@ impl<'a> Envelope<'a> {
             if let Some(attributes) = inner.optional(context_constructed(1))? {
                 // RFC 5083 §2.2: the DER of authAttrs under the SET OF tag.
                 aad = to_der(&attributes, SET)?;
+                check_authenticated(&attributes, limits.attributes).map_err(Refusal::Malformed)?;
             }
             mac = inner.octets(OCTET_STRING)?.into_owned();
             // RFC 5084 §3.2: the mac is as long as the parameters say, neither more nor less.

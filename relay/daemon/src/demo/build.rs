@@ -210,7 +210,7 @@ impl Builder {
             certificate: doors.relay.chain.clone(),
             key: doors.relay.key.clone(),
             anchors: ca.clone(),
-            database: folder.join("relay.db"),
+            database: folder.join("relay.db").into(),
             bodies: folder.join("relay-bodies"),
             domains: vec![domain.clone()],
             transit: Vec::new(),
@@ -236,7 +236,7 @@ impl Builder {
         let gateway = liaison_gateway::Settings {
             domain,
             organisation: role.organisation.to_owned(),
-            database: folder.join("gateway.db"),
+            database: folder.join("gateway.db").into(),
             bodies: folder.join("gateway-bodies"),
             site_key: folder.join("site.key"),
             anchors: self.dir.join("pki/authorities.pem"),
@@ -263,7 +263,7 @@ impl Builder {
                 listen: at(doors.directory),
                 tls_certificate: web.chain.clone(),
                 tls_key: web.key.clone(),
-                database: folder.join("directory.db"),
+                database: folder.join("directory.db").into(),
                 entries: Some(folder.join("entries.json")),
             }),
         })

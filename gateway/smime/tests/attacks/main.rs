@@ -1,0 +1,25 @@
+//! The attacks known against S/MIME readers, each with the verdict that it must get. The numbers
+//! are those of the project's list of attacks. Those that concern the gateway around this crate
+//! (replies, Bcc, forwarding, logs) have a second half in the gateway's own tests and scenarios.
+//!
+//! `forge` writes what an attacker would send.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failure here is the test's"
+)]
+
+mod forge;
+
+mod a01_ciphertext_between_html_parts;
+mod a02_cbc_gadgets_and_moved_blocks;
+mod a03_a_cipher_in_the_wrong_container;
+mod a04_truncated_tags;
+mod a05_nonces_and_wrapped_keys_of_odd_lengths;
+mod a06_padding_and_key_oracles;
+mod a07_changed_authenticated_attributes;
+mod a08_signature_wrapping;
+mod a09_no_signer_or_one_of_two;
+mod a10_missing_and_doubled_attributes;
+mod a11_substituted_algorithms;
+mod a12_broken_algorithms;
