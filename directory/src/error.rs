@@ -37,6 +37,34 @@ pub enum DirectoryError {
         /// Every wrong row. Never empty.
         problems: Vec<RowProblem>,
     },
+    /// The file's columns are not those of its kind; nothing of it was taken.
+    #[error("{path}: {problem}; nothing was imported")]
+    Columns {
+        /// The file.
+        path: PathBuf,
+        /// Which columns are missing, or what else is wrong with the file as a whole.
+        problem: String,
+    },
+    /// The file says something else than the one before, to an extent that must be looked at.
+    #[error(
+        "{path} was not taken, the last good list keeps serving: {}; if this is right, import it \
+         again with --accept-changes",
+        reasons.join("; ")
+    )]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// The circuit breakers that tripped.
+        reasons: Vec<String>,
+    },
+    /// A question has too many parts.
+    #[error("the question has more than 256 parts: ask for less at once")]
+    Filter,
+    /// The accepted sets or the index could not be read or written.
+    #[error(
+        "the directory's sets cannot be used ({0}): check the folder beside its database and the room on its disk"
+    )]
+    Index(#[from] std::io::Error),
     /// Nothing was ever imported.
     #[error("the directory has no entries yet: give it a file of entries in its settings")]
     Empty,

@@ -10,146 +10,161 @@
 //!   candidates.
 
 use liaison_directory_client::{
-    By, Entry, Finding, Finess, Purpose, Query, Reason, ReasonCode, Resolution, Rpps,
+    By, Entry, Finding, Finess, Mailbox, Purpose, Query, Reason, ReasonCode, Resolution, Rpps,
 };
 use liaison_mail::Address;
-use sqlx::AnyConnection;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::entry::Listing;
 use crate::error::DirectoryError;
-use crate::store;
+use crate::model::{Origin, Record, SecureMailbox, Subject};
+use crate::view::{Listing, View};
 
-/// The most entries with one identifier, or services of one organisation, that are looked at.
-const MAX_CANDIDATES: i64 = 50;
-
-/// Answers `query` from one snapshot of the entries; `now` decides which certificates are usable.
+/// Answers `query`; the view's instant decides which certificates are usable.
 ///
 /// # Errors
-/// [`DirectoryError::Empty`] when nothing was ever imported; [`DirectoryError::Store`].
-pub(crate) async fn resolve(
-    snapshot: &mut AnyConnection,
-    query: &Query,
-    now: OffsetDateTime,
-) -> Result<Resolution, DirectoryError> {
-    let facts = store::facts(snapshot).await?.ok_or(DirectoryError::Empty)?;
+/// [`DirectoryError::Index`].
+pub(crate) fn resolve(view: &View, query: &Query) -> Result<Resolution, DirectoryError> {
     let purpose = query.purpose.as_ref();
-    let (finding, mut reasons) = match &query.by {
-        By::Address(address) => by_address(snapshot, address).await?,
-        By::Rpps(rpps) => by_rpps(snapshot, rpps, purpose).await?,
-        By::Finess(finess) => by_finess(snapshot, finess, purpose).await?,
+    let answer = match &query.by {
+        By::Address(address) => by_address(view, address)?,
+        By::Rpps(rpps) => by_rpps(view, rpps, purpose)?,
+        By::Finess(finess) => by_finess(view, finess, purpose)?,
     };
+    let Answer {
+        finding,
+        mut reasons,
+        origin,
+    } = answer;
     if let Finding::Found(entry) = &finding {
-        reasons.extend(certificate_reasons(entry, now));
+        reasons.extend(certificate_reasons(entry, view.now()));
     }
+    let about = view.about()?;
+    let (as_of, source) = match origin {
+        Some(origin) => (origin.observed_at, origin.signer),
+        None => (about.as_of, about.source),
+    };
     Ok(Resolution {
         finding,
         reasons,
-        as_of: facts.as_of,
-        source: facts.source,
+        as_of,
+        source,
     })
 }
 
-type Answer = (Finding, Vec<Reason>);
+struct Answer {
+    finding: Finding,
+    reasons: Vec<Reason>,
+    /// Whose word the mailbox that was found is.
+    origin: Option<Origin>,
+}
 
-async fn by_address(
-    snapshot: &mut AnyConnection,
-    address: &Address,
-) -> Result<Answer, DirectoryError> {
-    let not_listed = || not_listed("No mailbox with this address is listed.");
-    let Some(listing) = store::by_address(snapshot, address).await? else {
-        return Ok(not_listed());
-    };
-    let employer = employer_of(snapshot, &listing).await?;
-    let index = listing
-        .mailboxes
-        .iter()
-        .position(|listed| listed.mailbox.address == *address);
-    let Some(entry) = index.and_then(|index| listing.entry(index, employer.as_ref())) else {
-        return Ok(not_listed());
+fn by_address(view: &View, address: &Address) -> Result<Answer, DirectoryError> {
+    let owners = view.owner_of(address)?;
+    let mut candidates = Vec::new();
+    for listing in &owners {
+        let found = candidates_of(view, listing, true)?;
+        candidates.extend(
+            found
+                .into_iter()
+                .filter(|one| one.entry.mailbox.address.key() == address.key()),
+        );
+    }
+    // A person who has the mailbox in every role is one owner.
+    candidates.dedup_by(|a, b| a.owner == b.owner);
+    let Some(first) = candidates.first() else {
+        return Ok(not_listed("No mailbox with this address is listed."));
     };
     let mut reasons = vec![Reason::new(
         ReasonCode::ExactAddress,
-        format!("The address is a listed mailbox of {}.", listing.name),
+        format!("The address is a listed mailbox of {}.", first.entry.name),
     )];
-    if entry.mailbox.address.local() != address.local() {
+    if first.entry.mailbox.address.local() != address.local() {
         reasons.push(Reason::new(
             ReasonCode::AddressCaseDiffers,
             "The address is listed with other capital letters, which do not matter.",
         ));
     }
-    Ok((Finding::Found(Box::new(entry)), reasons))
+    Ok(Answer {
+        finding: Finding::Found(Box::new(first.entry.clone())),
+        reasons,
+        origin: first.origin.clone(),
+    })
 }
 
-async fn by_rpps(
-    snapshot: &mut AnyConnection,
-    rpps: &Rpps,
-    purpose: Option<&Purpose>,
-) -> Result<Answer, DirectoryError> {
-    let listings = store::by_rpps(snapshot, rpps, MAX_CANDIDATES).await?;
+fn by_rpps(view: &View, rpps: &Rpps, purpose: Option<&Purpose>) -> Result<Answer, DirectoryError> {
+    let mut listings = view.named(&format!("rpps:{rpps}"))?;
+    listings.sort_by_key(|listing| listing.role().map(|role| role.meta.subject.clone()));
+    listings.sort_by_key(position);
     let mut groups = Vec::with_capacity(listings.len());
     for listing in listings {
-        let employer = employer_of(snapshot, &listing).await?;
+        let candidates = candidates_of(view, &listing, true)?;
         groups.push(Group {
-            parts: vec![Part { listing, employer }],
+            listing,
+            candidates,
+        });
+    }
+    // A mailbox of the person herself is the same in every role.
+    let mut seen: Vec<Address> = Vec::new();
+    for group in &mut groups {
+        group.candidates.retain(|one| {
+            let address = &one.entry.mailbox.address;
+            let is_new = !seen.contains(address);
+            if is_new {
+                seen.push(address.clone());
+            }
+            is_new
         });
     }
     let listed = Reason::new(ReasonCode::ExactRpps, "The RPPS number is listed.");
     Ok(choose(&groups, purpose, listed))
 }
 
-async fn by_finess(
-    snapshot: &mut AnyConnection,
+fn by_finess(
+    view: &View,
     finess: &Finess,
     purpose: Option<&Purpose>,
 ) -> Result<Answer, DirectoryError> {
-    let organisations = store::by_finess(snapshot, finess, MAX_CANDIDATES).await?;
-    let mut groups = Vec::with_capacity(organisations.len());
-    for organisation in organisations {
-        let services = store::services_of(snapshot, &organisation.id, MAX_CANDIDATES).await?;
-        let mut parts = vec![Part {
-            listing: organisation.clone(),
-            employer: None,
-        }];
-        parts.extend(services.into_iter().map(|listing| Part {
+    let mut groups = Vec::new();
+    for listing in view.named(&format!("finess:{finess}"))? {
+        let mut candidates = candidates_of(view, &listing, true)?;
+        let services = listing
+            .structure()
+            .map(|one| one.services.clone())
+            .unwrap_or_default();
+        for service in &services {
+            if let Some(part) = Listing::of(listing.record.clone(), service.meta.subject.clone()) {
+                candidates.extend(candidates_of(view, &part, false)?);
+            }
+        }
+        groups.push(Group {
             listing,
-            employer: Some(organisation.clone()),
-        }));
-        groups.push(Group { parts });
+            candidates,
+        });
     }
     let listed = Reason::new(ReasonCode::ExactFiness, "The FINESS number is listed.");
     Ok(choose(&groups, purpose, listed))
 }
 
-/// One recipient that the identifier may mean: a person in one role, or an organisation first and
-/// then its services.
+/// The order of a role in its list.
+fn position(listing: &Listing) -> usize {
+    listing
+        .person()
+        .and_then(|person| {
+            person
+                .roles
+                .iter()
+                .position(|role| role.meta.subject == listing.subject)
+        })
+        .unwrap_or(usize::MAX)
+}
+
+/// One recipient that the identifier may mean: a person in one role, or an organisation with its
+/// services.
 struct Group {
-    parts: Vec<Part>,
-}
-
-struct Part {
     listing: Listing,
-    employer: Option<Listing>,
-}
-
-impl Group {
     /// Every mailbox: those of the recipient itself first, then those of its services.
-    fn candidates(&self) -> Vec<Candidate> {
-        self.parts
-            .iter()
-            .enumerate()
-            .flat_map(|(depth, part)| {
-                (0..part.listing.mailboxes.len()).filter_map(move |index| {
-                    let entry = part.listing.entry(index, part.employer.as_ref())?;
-                    Some(Candidate {
-                        entry,
-                        own: depth == 0,
-                    })
-                })
-            })
-            .collect()
-    }
+    candidates: Vec<Candidate>,
 }
 
 #[derive(Clone)]
@@ -157,28 +172,86 @@ struct Candidate {
     entry: Entry,
     /// Whether it is a mailbox of the recipient itself rather than of one of its services.
     own: bool,
+    /// Of whom the mailbox is.
+    owner: Option<Subject>,
+    origin: Option<Origin>,
+}
+
+/// An entry for each mailbox of a listing.
+fn candidates_of(
+    view: &View,
+    listing: &Listing,
+    own: bool,
+) -> Result<Vec<Candidate>, DirectoryError> {
+    let employer = match listing.organisation() {
+        Some(subject) if listing.kind() != liaison_directory_client::EntryKind::Organisation => {
+            view.record(subject)?
+        }
+        _ => None,
+    };
+    let employer = employer.as_deref().and_then(|record| match record {
+        Record::Organisation(organisation) => Some(organisation),
+        _ => None,
+    });
+    let mailboxes = listing.mailboxes();
+    Ok((0..mailboxes.len())
+        .filter_map(|index| {
+            let mailbox = mailboxes.get(index)?;
+            let others = mailboxes
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index);
+            Some(Candidate {
+                entry: Entry {
+                    kind: listing.kind(),
+                    name: listing.name().to_owned(),
+                    profession: listing.role().and_then(|role| role.activity.clone()),
+                    rpps: listing.rpps().cloned(),
+                    finess: listing
+                        .finess()
+                        .cloned()
+                        .or_else(|| employer.and_then(|one| one.finess.clone())),
+                    organisation: employer.map(|one| one.name.clone()),
+                    mailbox: published(mailbox),
+                    certificates: mailbox.certificates.clone(),
+                    alternates: others.map(|(_, other)| published(other)).collect(),
+                },
+                own,
+                owner: mailbox.meta.subject.parent(),
+                origin: mailbox.meta.origin(crate::model::Field::Address).cloned(),
+            })
+        })
+        .collect())
+}
+
+fn published(mailbox: &SecureMailbox) -> Mailbox {
+    Mailbox {
+        address: mailbox.address.clone(),
+        kind: mailbox.kind,
+        purposes: mailbox.purposes.clone(),
+    }
 }
 
 fn choose(groups: &[Group], purpose: Option<&Purpose>, listed: Reason) -> Answer {
-    let Some(first) = groups.first().and_then(|group| group.parts.first()) else {
+    let Some(first) = groups.first() else {
         return not_listed("Nobody is listed with this number.");
     };
     let with_mailboxes: Vec<Vec<Candidate>> = groups
         .iter()
-        .map(Group::candidates)
+        .map(|group| group.candidates.clone())
         .filter(|candidates| !candidates.is_empty())
         .collect();
     match with_mailboxes.as_slice() {
         [] => {
-            let text = format!("{} is listed without a mailbox.", first.listing.name);
-            let finding = Finding::NoMailbox {
-                kind: first.listing.kind,
-                name: first.listing.name.clone(),
-            };
-            (
-                finding,
-                vec![listed, Reason::new(ReasonCode::NoMailbox, text)],
-            )
+            let text = format!("{} is listed without a mailbox.", first.listing.name());
+            Answer {
+                finding: Finding::NoMailbox {
+                    kind: first.listing.kind(),
+                    name: first.listing.name().to_owned(),
+                },
+                reasons: vec![listed, Reason::new(ReasonCode::NoMailbox, text)],
+                origin: None,
+            }
         }
         [candidates] => choose_mailbox(candidates, purpose, listed),
         several => {
@@ -187,10 +260,11 @@ fn choose(groups: &[Group], purpose: Option<&Purpose>, listed: Reason) -> Answer
                 several.len()
             );
             let candidates = several.iter().flatten().map(|one| one.entry.clone());
-            (
-                Finding::Ambiguous(candidates.collect()),
-                vec![listed, Reason::new(ReasonCode::SeveralEntries, text)],
-            )
+            Answer {
+                finding: Finding::Ambiguous(candidates.collect()),
+                reasons: vec![listed, Reason::new(ReasonCode::SeveralEntries, text)],
+                origin: None,
+            }
         }
     }
 }
@@ -208,7 +282,7 @@ fn choose_mailbox(candidates: &[Candidate], purpose: Option<&Purpose>, listed: R
                     ReasonCode::PurposeMatch,
                     format!("Only this mailbox declares the purpose `{purpose}`."),
                 ));
-                return (Finding::Found(Box::new(only.entry.clone())), reasons);
+                return found(only, reasons);
             }
             if declaring.is_empty() {
                 let general = matching(candidates, |one| {
@@ -219,7 +293,7 @@ fn choose_mailbox(candidates: &[Candidate], purpose: Option<&Purpose>, listed: R
                         ReasonCode::OnlyMailbox,
                         "It is the recipient's only mailbox that takes everything.",
                     ));
-                    return (Finding::Found(Box::new(only.entry.clone())), reasons);
+                    return found(only, reasons);
                 }
                 reasons.push(Reason::new(
                     ReasonCode::PurposeUnmatched,
@@ -237,7 +311,7 @@ fn choose_mailbox(candidates: &[Candidate], purpose: Option<&Purpose>, listed: R
             ReasonCode::OnlyMailbox,
             "It is the recipient's only mailbox.",
         ));
-        return (Finding::Found(Box::new(only.entry.clone())), reasons);
+        return found(only, reasons);
     }
     reasons.push(Reason::new(
         ReasonCode::SeveralMailboxes,
@@ -247,7 +321,19 @@ fn choose_mailbox(candidates: &[Candidate], purpose: Option<&Purpose>, listed: R
         ),
     ));
     let candidates = fitting.into_iter().map(|one| one.entry).collect();
-    (Finding::Ambiguous(candidates), reasons)
+    Answer {
+        finding: Finding::Ambiguous(candidates),
+        reasons,
+        origin: None,
+    }
+}
+
+fn found(only: &Candidate, reasons: Vec<Reason>) -> Answer {
+    Answer {
+        finding: Finding::Found(Box::new(only.entry.clone())),
+        reasons,
+        origin: only.origin.clone(),
+    }
 }
 
 /// The recipient's own mailboxes; its services' when it has none.
@@ -265,19 +351,10 @@ fn matching(candidates: &[Candidate], rule: impl Fn(&Candidate) -> bool) -> Vec<
 }
 
 fn not_listed(text: &str) -> Answer {
-    (
-        Finding::Unknown,
-        vec![Reason::new(ReasonCode::NotListed, text)],
-    )
-}
-
-async fn employer_of(
-    snapshot: &mut AnyConnection,
-    listing: &Listing,
-) -> Result<Option<Listing>, DirectoryError> {
-    match &listing.organisation {
-        Some(id) => Ok(store::by_id(snapshot, id).await?),
-        None => Ok(None),
+    Answer {
+        finding: Finding::Unknown,
+        reasons: vec![Reason::new(ReasonCode::NotListed, text)],
+        origin: None,
     }
 }
 

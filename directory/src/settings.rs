@@ -19,9 +19,17 @@ pub struct Settings {
     /// The database: the path of a SQLite file, made if absent, whose folder must exist; or
     /// `postgres://user@host/name`, a PostgreSQL database. See [`Location`].
     pub database: Location,
+    /// The folder of accepted lists and of the index, made if absent. Processes that share a
+    /// PostgreSQL database share this folder too. `directory.sets` when absent.
+    #[serde(default = "sets")]
+    pub sets: PathBuf,
     /// The file of entries (TOML, or JSON when its name ends in `.json`), imported at each start.
     /// When it cannot be imported, the entries of the last good import keep serving. Without this
     /// key, they always do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<PathBuf>,
+}
+
+fn sets() -> PathBuf {
+    PathBuf::from("directory.sets")
 }

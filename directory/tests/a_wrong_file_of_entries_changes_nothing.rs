@@ -12,9 +12,10 @@ mod territory;
 use std::fs;
 
 use liaison_directory::import::{EntriesFile, MAX_FILE};
+use liaison_directory::model::{Kind, Subject};
 use liaison_directory::{DirectoryError, RowProblem};
 use liaison_directory_client::{Lookup, Query, Rpps};
-use territory::{Bench, ENTRIES};
+use territory::{Bench, ENTRIES, import};
 
 const HEAD: &str = "title = \"T\"\nsource = \"S\"\n";
 
@@ -22,7 +23,7 @@ const HEAD: &str = "title = \"T\"\nsource = \"S\"\n";
 async fn problems(bench: &Bench, name: &str, text: &str) -> Vec<RowProblem> {
     let file = bench.entries(name, text);
     let directory = bench.open(&bench.path("refused.db")).await;
-    match directory.import(&file).await {
+    match import(&directory, &file).await {
         Err(DirectoryError::Entries { problems, path }) => {
             assert_eq!(path, file);
             problems
@@ -45,24 +46,36 @@ async fn an_import_tells_what_it_changed() {
     let directory = bench.open(&bench.path("directory.db")).await;
     let file = bench.entries("entries.toml", ENTRIES);
 
-    let first = directory.import(&file).await.unwrap();
-    assert_eq!((first.added.len(), first.unchanged), (13, 0));
-    let again = directory.import(&file).await.unwrap();
+    let first = import(&directory, &file).await.unwrap();
+    let all = first.changes.total();
+    assert_eq!((all.changed, all.removed, all.unchanged), (0, 0, 0));
+    assert_eq!(first.changes.kinds[&Kind::Role].added, 5);
+    assert_eq!(first.changes.kinds[&Kind::Organisation].added, 3);
+    assert_eq!(first.changes.kinds[&Kind::Service].added, 3);
+    assert_eq!(first.changes.kinds[&Kind::Relay].added, 2);
+    let again = import(&directory, &file).await.unwrap();
     assert_eq!(
-        again.to_string(),
-        "0 added, 0 changed, 0 removed, 13 unchanged"
+        again.changes.to_string(),
+        format!("0 added, 0 changed, 0 removed, {} unchanged", all.added)
     );
 
     let changed = ENTRIES
         .replace("Dr Luc SANSBOITE", "Dr Luc AVECNOM")
         .replace("port = 25\n", "port = 26\n")
-        .replace("\"ccas\"", "\"ccas-2\"");
+        .replace("\"ccas\"", "\"ccas-2\"")
+        .replace("000000034", "000000042");
     fs::write(&file, changed).unwrap();
-    let second = directory.import(&file).await.unwrap();
-    assert_eq!(second.added, ["ccas-2"]);
-    assert_eq!(second.changed, ["dr-sans", "relay cabinet.test"]);
-    assert_eq!(second.removed, ["ccas"]);
-    assert_eq!(second.unchanged, 10);
+    let second = import(&directory, &file).await.unwrap();
+    let names = |subjects: &[Subject]| -> Vec<String> {
+        subjects.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(names(&second.changes.added), ["organisation 000000042"]);
+    assert_eq!(
+        names(&second.changes.changed),
+        ["relay cabinet.test", "person 800400000011"]
+    );
+    assert_eq!(names(&second.changes.removed), ["organisation 000000034"]);
+    assert_eq!(second.changes.total().unchanged, all.added - 3);
 }
 
 #[tokio::test]
@@ -84,9 +97,14 @@ async fn a_refused_file_leaves_the_earlier_entries() {
         "wrong.toml",
         &ENTRIES.replace("organisation = \"ch\"", "organisation = \"x\""),
     );
-    assert!(directory.import(&wrong).await.is_err());
-    let again = directory.import(&bench.path("entries.toml")).await.unwrap();
-    assert_eq!(again.unchanged, 13);
+    assert!(import(&directory, &wrong).await.is_err());
+    let again = import(&directory, &bench.path("entries.toml"))
+        .await
+        .unwrap();
+    assert_eq!(
+        again.changes.total().added + again.changes.total().changed,
+        0
+    );
 }
 
 #[tokio::test]
@@ -113,9 +131,18 @@ async fn a_json_file_is_read_by_the_same_rules() {
         "entries.json",
         &serde_json::to_string_pretty(&rows).unwrap(),
     );
-    assert_eq!(directory.import(&file).await.unwrap().added.len(), 13);
+    assert!(
+        import(&directory, &file)
+            .await
+            .unwrap()
+            .changes
+            .total()
+            .added
+            > 13
+    );
     let file = bench.entries("entries.toml", &toml::to_string(&rows).unwrap());
-    assert_eq!(directory.import(&file).await.unwrap().unchanged, 13);
+    let again = import(&directory, &file).await.unwrap().changes.total();
+    assert_eq!((again.added, again.changed, again.removed), (0, 0, 0));
 
     let json = "{\"title\": \"T\", \"source\": \"S\",\n\"people\": [{\"id\": 7}]}";
     let problems = problems(&bench, "wrong.json", json).await;
@@ -227,7 +254,7 @@ async fn a_file_that_is_missing_or_too_long_is_not_read() {
     let directory = bench.open(&bench.path("directory.db")).await;
     let missing = bench.path("missing.toml");
     assert!(matches!(
-        directory.import(&missing).await,
+        import(&directory, &missing).await,
         Err(DirectoryError::Read { .. })
     ));
     let long = bench.path("long.toml");
@@ -236,7 +263,7 @@ async fn a_file_that_is_missing_or_too_long_is_not_read() {
         .set_len(MAX_FILE + 1)
         .unwrap();
     assert!(matches!(
-        directory.import(&long).await,
+        import(&directory, &long).await,
         Err(DirectoryError::Read { .. })
     ));
 }

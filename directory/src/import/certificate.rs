@@ -34,7 +34,10 @@ pub(crate) fn load(
 }
 
 /// The entry for one certificate.
-fn published(
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn published(
     der: Vec<u8>,
     address: &Address,
     revoked_at: Option<OffsetDateTime>,

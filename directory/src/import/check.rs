@@ -7,10 +7,14 @@ use liaison_base::clock::{from_millis, millis};
 use liaison_directory_client::{EntryKind, Mailbox, RelayEndpoint};
 use time::OffsetDateTime;
 
+use super::catalogue::{
+    Catalogue, CatalogueAbsence, CatalogueRow, CatalogueTerritory, ListedMailbox,
+};
 use super::certificate;
-use super::file::{EntriesFile, MailboxRow, RelayRow};
-use crate::entry::{Catalogue, Facts, ListedMailbox, Listing};
+use super::entries::{AbsenceRow, EntriesFile, MailboxRow, RelayRow, TerritoryRow};
 use crate::error::RowProblem;
+use crate::model::{Held, codes};
+use crate::view::About;
 
 /// The longest name, activity or town, in characters.
 const MAX_TEXT: usize = 200;
@@ -41,7 +45,7 @@ pub(super) fn catalogue(
     };
     check.text("the file", "title", &file.title);
     check.text("the file", "source", &file.source);
-    let facts = Facts {
+    let about = About {
         title: file.title,
         source: file.source,
         as_of: from_millis(millis(file.as_of.unwrap_or(now))),
@@ -49,11 +53,15 @@ pub(super) fn catalogue(
     };
     let listings = check.listings(file.organisations, file.services, file.people);
     let relays = check.relays(&file.relays);
+    let absences = check.absences(file.absences);
+    let territories = check.territories(file.territories);
     if check.problems.is_empty() {
         Ok(Catalogue {
-            facts,
-            listings,
+            about,
+            rows: listings,
             relays,
+            absences,
+            territories,
         })
     } else {
         Err(check.problems)
@@ -77,9 +85,9 @@ impl Check<'_> {
         organisations: Vec<super::OrganisationRow>,
         services: Vec<super::ServiceRow>,
         people: Vec<super::PersonRow>,
-    ) -> Vec<Listing> {
+    ) -> Vec<CatalogueRow> {
         let organisations = organisations.into_iter().map(|row| {
-            let listing = Listing {
+            let listing = CatalogueRow {
                 id: row.id,
                 kind: EntryKind::Organisation,
                 name: row.name,
@@ -93,7 +101,7 @@ impl Check<'_> {
             (listing, row.mailboxes)
         });
         let services = services.into_iter().map(|row| {
-            let listing = Listing {
+            let listing = CatalogueRow {
                 id: row.id,
                 kind: EntryKind::Service,
                 name: row.name,
@@ -107,7 +115,7 @@ impl Check<'_> {
             (listing, row.mailboxes)
         });
         let people = people.into_iter().map(|row| {
-            let listing = Listing {
+            let listing = CatalogueRow {
                 id: row.id,
                 kind: EntryKind::Person,
                 name: row.name,
@@ -134,7 +142,12 @@ impl Check<'_> {
         listings
     }
 
-    fn listing(&mut self, mut listing: Listing, mailboxes: &[MailboxRow], place: &str) -> Listing {
+    fn listing(
+        &mut self,
+        mut listing: CatalogueRow,
+        mailboxes: &[MailboxRow],
+        place: &str,
+    ) -> CatalogueRow {
         self.text(place, "id", &listing.id);
         self.text(place, "name", &listing.name);
         for (key, text) in [("activity", &listing.activity), ("town", &listing.town)] {
@@ -240,6 +253,70 @@ impl Check<'_> {
         }
         relays.sort_by(|a, b| a.domain.cmp(&b.domain));
         relays
+    }
+
+    fn absences(&mut self, rows: Vec<AbsenceRow>) -> Vec<CatalogueAbsence> {
+        let mut absences = Vec::with_capacity(rows.len());
+        for (row, number) in rows.into_iter().zip(1..) {
+            let place = format!("absences {number} (`{}`)", row.who);
+            self.known(&place, &row.who);
+            for id in &row.to {
+                self.known(&place, id);
+            }
+            let mut day = |key: &str, text: Option<&String>| {
+                let day = text.map(|text| codes::date(text));
+                if day == Some(None) {
+                    self.problem(&place, format!("`{key}` must be a day such as 2026-08-03"));
+                }
+                day.flatten()
+            };
+            let (from, until) = (
+                day("from", row.from.as_ref()),
+                day("until", row.until.as_ref()),
+            );
+            let reason = Held::of(&row.reason);
+            if reason.is_none() {
+                let problem = "`reason` must be absence, replacement or retirement";
+                self.problem(&place, problem.to_owned());
+            }
+            absences.push(CatalogueAbsence {
+                who: row.who,
+                reason: reason.unwrap_or(Held::Absence),
+                from,
+                until,
+                to: row.to,
+            });
+        }
+        absences
+    }
+
+    fn territories(&mut self, rows: Vec<TerritoryRow>) -> Vec<CatalogueTerritory> {
+        let mut territories = Vec::with_capacity(rows.len());
+        for (row, number) in rows.into_iter().zip(1..) {
+            let place = format!("territories {number} (`{}`)", row.id);
+            self.text(&place, "id", &row.id);
+            self.text(&place, "name", &row.name);
+            for code in &row.communes {
+                self.text(&place, "communes", code);
+            }
+            for id in &row.fallbacks {
+                self.known(&place, id);
+            }
+            territories.push(CatalogueTerritory {
+                id: row.id,
+                name: row.name,
+                communes: row.communes,
+                fallbacks: row.fallbacks,
+            });
+        }
+        territories
+    }
+
+    /// Says when no row has that identifier.
+    fn known(&mut self, place: &str, id: &str) {
+        if !self.ids.contains_key(id) {
+            self.problem(place, format!("there is no entry whose `id` is `{id}`"));
+        }
     }
 
     /// A text that people will see: not empty, not too long, without control characters.

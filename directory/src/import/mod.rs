@@ -1,87 +1,151 @@
-//! A file of entries, checked as a whole.
+//! Files that fill the directory.
 //!
-//! - `file.rs`: [`EntriesFile`], what the file holds, in TOML or JSON.
-//! - `check.rs`: from rows to a [`Catalogue`], with every problem of every row.
+//! Every kind of file is read row by row into assertions, sorted and compared with what its list
+//! said before; only then does it serve. A row that cannot be used is put aside and counted, and
+//! too many of them, or too great a difference, refuse the file: the last good one keeps serving.
+//!
+//! - [`FileKind`], [`Options`], [`Report`]: what an import takes and tells. `prepare.rs`: its
+//!   course.
+//! - `entries.rs`: [`EntriesFile`], the settings' own list in TOML or JSON, taken whole or not at
+//!   all; `check.rs`, [`Catalogue`]: its rows.
 //! - `certificate.rs`: what is read from a certificate.
-//! - `changes.rs`: [`Changes`], what an import altered.
-//!
-//! One wrong row and nothing is taken: a recipient that silently vanished would be worse than a
-//! list of yesterday.
 
-mod certificate;
-mod changes;
+mod catalogue;
+pub(crate) mod certificate;
 mod check;
-mod file;
+mod entries;
+mod prepare;
 
-use std::fs;
-use std::path::Path;
+use std::fmt;
 
 use time::OffsetDateTime;
 
-use crate::entry::Catalogue;
-use crate::error::{DirectoryError, RowProblem};
+use crate::set::{Comparison, Limits};
 
-pub use changes::Changes;
-pub use file::{
-    CertificateRow, EntriesFile, MailboxRow, OrganisationRow, PersonRow, RelayRow, ServiceRow,
+pub use catalogue::{Catalogue, CatalogueAbsence, CatalogueRow, CatalogueTerritory, ListedMailbox};
+pub use entries::{
+    AbsenceRow, CertificateRow, EntriesFile, MAX_FILE, MailboxRow, OrganisationRow, PersonRow,
+    RelayRow, ServiceRow, TerritoryRow, read,
 };
+pub(crate) use prepare::{Place, prepare};
 
-/// The largest file of entries, in octets: some 30,000 entries.
-pub const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// The kinds of files that can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A file of entries, TOML or JSON.
+    Entries,
+}
 
-/// Reads and checks the file at `path`: JSON when its name ends in `.json`, TOML otherwise. Paths
-/// of certificates are relative to the file's folder. `now` is the age of the entries when the
-/// file does not tell it.
-///
-/// # Errors
-/// [`DirectoryError::Read`] when the file cannot be read or is longer than [`MAX_FILE`];
-/// [`DirectoryError::Entries`] with every problem that was found.
-pub fn read(path: &Path, now: OffsetDateTime) -> Result<Catalogue, DirectoryError> {
-    let unreadable = |cause| DirectoryError::Read {
-        path: path.to_owned(),
-        cause,
-    };
-    let size = fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_FILE {
-        return Err(unreadable(std::io::ErrorKind::FileTooLarge.into()));
+impl FileKind {
+    /// Every kind.
+    pub const ALL: [Self; 1] = [Self::Entries];
+
+    /// The word for it on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Entries => "entries",
+        }
     }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    let is_json = path
-        .extension()
-        .is_some_and(|extension| extension == "json");
-    let rows = if is_json {
-        parse_json(&text)
-    } else {
-        parse_toml(&text)
-    };
-    let folder = path.parent().unwrap_or(Path::new(""));
-    rows.and_then(|rows| check::catalogue(rows, folder, now))
-        .map_err(|problems| DirectoryError::Entries {
-            path: path.to_owned(),
-            problems,
-        })
+
+    /// The kind that a word stands for.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
 }
 
-fn parse_toml(text: &str) -> Result<EntriesFile, Vec<RowProblem>> {
-    liaison_base::config::parse(text).map_err(|error| {
-        let (place, problem) = error.split_once(": ").unwrap_or(("the file", &error));
-        vec![RowProblem {
-            place: place.to_owned(),
-            problem: problem.to_owned(),
-        }]
-    })
+/// What is told of an import while it runs: octets read, and of how many.
+pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
+
+/// How a file is imported.
+#[derive(Default)]
+pub struct Options {
+    /// The name of the list, where several of one kind may stand side by side; the kind's own when
+    /// absent.
+    pub list: Option<String>,
+    /// Who answers for it; the kind's own when absent.
+    pub signer: Option<String>,
+    /// The date of the file; what the file says, or when it was last written, when absent.
+    pub observed_at: Option<OffsetDateTime>,
+    /// Take the file although a circuit breaker trips.
+    pub accept_changes: bool,
+    /// The circuit breakers.
+    pub limits: Limits,
+    /// Told from time to time.
+    pub progress: Option<Progress>,
 }
 
-fn parse_json(text: &str) -> Result<EntriesFile, Vec<RowProblem>> {
-    serde_json::from_str(text).map_err(|error| {
-        let text = error.to_string();
-        // serde_json ends its text with the place, which stands first here.
-        let problem = text
-            .rsplit_once(" at line ")
-            .map_or(text.as_str(), |(problem, _)| problem);
-        vec![RowProblem {
-            place: format!("line {}, column {}", error.line(), error.column()),
-            problem: problem.to_owned(),
-        }]
-    })
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("list", &self.list)
+            .field("signer", &self.signer)
+            .field("observed_at", &self.observed_at)
+            .field("accept_changes", &self.accept_changes)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The name of the list.
+    pub list: String,
+    /// The date of the file.
+    pub observed_at: OffsetDateTime,
+    /// How many rows were read.
+    pub rows: u64,
+    /// The rows that were put aside.
+    pub quarantine: Quarantine,
+    /// The difference from the list before.
+    pub changes: Comparison,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} rows, {} put aside: {}",
+            self.rows,
+            self.quarantine.count(),
+            self.changes
+        )
+    }
+}
+
+/// Rows that could not be used, counted by reason, with the first line of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Reason, number of rows, first line.
+    pub reasons: Vec<(&'static str, u64, u64)>,
+}
+
+impl Quarantine {
+    /// How many rows.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.reasons.iter().map(|(_, count, _)| count).sum()
+    }
+
+    /// Puts a row aside.
+    pub fn add(&mut self, reason: &'static str, line: u64) {
+        match self.reasons.iter_mut().find(|(one, ..)| *one == reason) {
+            Some((_, count, _)) => *count += 1,
+            None => self.reasons.push((reason, 1, line)),
+        }
+    }
+}
+
+impl fmt::Display for Quarantine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (reason, count, line)) in self.reasons.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{count} × {reason} (first in line {line})")?;
+        }
+        Ok(())
+    }
 }

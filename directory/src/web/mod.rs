@@ -29,12 +29,16 @@ use tokio::net::TcpListener;
 
 use crate::directory::Directory;
 use crate::error::DirectoryError;
+use crate::import::{FileKind, Options};
 use crate::settings::Settings;
 
 /// The longest body of a request, in octets.
 const MAX_BODY: usize = 64 * 1024;
 /// How long a request may take from its headers to its answer, its body included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often it is looked for what another process has imported.
+const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 
 /// A directory that serves.
 #[derive(Debug)]
@@ -61,7 +65,8 @@ pub async fn serve(
 ) -> Result<Running, DirectoryError> {
     let identity = tls::Identity::load(&settings.tls_certificate, &settings.tls_key)?;
     let config = tls::server(identity)?;
-    let directory = Arc::new(Directory::open(&settings.database, Arc::clone(&clock)).await?);
+    let directory =
+        Arc::new(Directory::open(settings.database.clone(), &settings.sets, clock).await?);
     if let Some(file) = &settings.entries {
         import_or_keep(&directory, file).await?;
     }
@@ -73,21 +78,37 @@ pub async fn serve(
     let address = listener.local_addr().map_err(refused)?;
     let state = Served {
         directory: Arc::clone(&directory),
-        clock,
     };
+    shutdown.spawn(follow(Arc::clone(&directory), shutdown.clone()));
     let door = connection::Door::new(listener, config, routes(state), shutdown.clone());
     shutdown.spawn(door.run());
     tracing::info!(%address, "the directory listens");
     Ok(Running { address, directory })
 }
 
+/// Takes over what the command line or another process of this role imports.
+async fn follow(directory: Arc<Directory>, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = shutdown.asked() => return,
+            () = tokio::time::sleep(FOLLOW_EVERY) => {}
+        }
+        if let Err(error) = directory.refresh().await {
+            tracing::error!(%error, "what was imported meanwhile could not be taken over");
+        }
+    }
+}
+
 async fn import_or_keep(
     directory: &Directory,
     file: &std::path::Path,
 ) -> Result<(), DirectoryError> {
-    match directory.import(file).await {
+    match directory
+        .import(FileKind::Entries, file, Options::default())
+        .await
+    {
         Ok(_) => Ok(()),
-        Err(error) => match directory.facts().await {
+        Err(error) => match directory.view().and_then(|view| view.about()) {
             Ok(facts) => {
                 tracing::error!(
                     %error,
@@ -105,7 +126,6 @@ async fn import_or_keep(
 #[derive(Clone)]
 struct Served {
     directory: Arc<Directory>,
-    clock: Arc<dyn Clock>,
 }
 
 fn routes(state: Served) -> Router {

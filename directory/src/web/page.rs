@@ -12,8 +12,10 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::Served;
-use crate::entry::{Facts, ListedMailbox, Listing};
 use crate::error::DirectoryError;
+use crate::model::{Record, SecureMailbox};
+use crate::search::Search as Wanted;
+use crate::view::{About, Listing, View};
 
 /// How many entries a page shows at most.
 const SHOWN: usize = 200;
@@ -36,7 +38,7 @@ pub(super) async fn bottin(
     let searched: String = search
         .map(|Query(search)| search.q.trim().chars().take(MAX_SEARCH).collect())
         .unwrap_or_default();
-    match page(&served, searched).await {
+    match page(&served, searched) {
         Ok(page) => render(&page, StatusCode::OK),
         Err(DirectoryError::Empty) => render(
             &Unavailable { empty: true },
@@ -59,17 +61,16 @@ pub(super) async fn style() -> Response {
     ([(header::CONTENT_TYPE, media_type)], css).into_response()
 }
 
-async fn page(served: &Served, searched: String) -> Result<Bottin, DirectoryError> {
-    let now = served.clock.now();
-    let facts = served.directory.facts().await?;
-    let limit = u32::try_from(SHOWN + 1).unwrap_or(u32::MAX);
-    let mut found = served.directory.search(&searched, limit).await?;
+fn page(served: &Served, searched: String) -> Result<Bottin, DirectoryError> {
+    let view = served.directory.view()?;
+    let facts = view.about()?;
+    let mut found = view.search(&Wanted::new(&searched, SHOWN + 1))?;
     let more = found.len() > SHOWN;
     found.truncate(SHOWN);
     let rows = found
         .iter()
-        .map(|(listing, employer)| Row::of(listing, employer.as_ref(), now))
-        .collect();
+        .map(|hit| Row::of(&view, &hit.listing))
+        .collect::<Result<_, _>>()?;
     Ok(Bottin {
         as_of: day(facts.as_of),
         facts,
@@ -92,7 +93,7 @@ fn render(template: &impl Template, status: StatusCode) -> Response {
 #[derive(Template)]
 #[template(path = "bottin.html")]
 struct Bottin {
-    facts: Facts,
+    facts: About,
     as_of: String,
     searched: String,
     rows: Vec<Row>,
@@ -122,36 +123,44 @@ struct MailboxLine {
 }
 
 impl Row {
-    fn of(listing: &Listing, employer: Option<&Listing>, now: OffsetDateTime) -> Self {
-        let rpps = listing.rpps.as_ref().map(|rpps| format!("RPPS {rpps}"));
+    fn of(view: &View, listing: &Listing) -> Result<Self, DirectoryError> {
+        let rpps = listing.rpps().map(|rpps| format!("RPPS {rpps}"));
         let finess = listing
-            .finess
-            .as_ref()
+            .finess()
+            .filter(|_| listing.kind() == EntryKind::Organisation)
             .map(|finess| format!("FINESS {finess}"));
-        Self {
-            name: listing.name.clone(),
-            kind: match listing.kind {
+        let employer = match listing.organisation() {
+            Some(subject) => view.record(subject)?,
+            None => None,
+        };
+        Ok(Self {
+            name: listing.name().to_owned(),
+            kind: match listing.kind() {
                 EntryKind::Person => "Personne",
                 EntryKind::Organisation => "Structure",
                 EntryKind::Service => "Service",
             },
-            activity: listing.activity.clone().unwrap_or_default(),
-            organisation: employer
-                .map(|employer| employer.name.clone())
+            activity: listing.activity().unwrap_or_default().to_owned(),
+            organisation: match employer.as_deref() {
+                Some(Record::Organisation(employer)) => employer.name.clone(),
+                _ => String::new(),
+            },
+            town: listing
+                .place()
+                .and_then(|place| place.town.clone())
                 .unwrap_or_default(),
-            town: listing.town.clone().unwrap_or_default(),
             identifier: rpps.or(finess).unwrap_or_default(),
             mailboxes: listing
-                .mailboxes
-                .iter()
-                .map(|listed| MailboxLine::of(listed, now))
+                .mailboxes()
+                .into_iter()
+                .map(|listed| MailboxLine::of(listed, view.now()))
                 .collect(),
-        }
+        })
     }
 }
 
 impl MailboxLine {
-    fn of(listed: &ListedMailbox, now: OffsetDateTime) -> Self {
+    fn of(listed: &SecureMailbox, now: OffsetDateTime) -> Self {
         let usable = listed
             .certificates
             .iter()
@@ -159,7 +168,7 @@ impl MailboxLine {
             .map(|certificate| certificate.valid_until)
             .max();
         Self {
-            address: listed.mailbox.address.clone(),
+            address: listed.address.clone(),
             certificate: match usable {
                 Some(until) => format!("Certificat valable jusqu’au {}", day(until)),
                 None => unusable(&listed.certificates, now),

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use liaison_base::clock::ManualClock;
 use liaison_certs_dev::{KeyKind, Member, Territory};
-use liaison_directory::{Directory, Settings};
+use liaison_directory::import::{FileKind, Options, Report};
+use liaison_directory::{Directory, DirectoryError, Settings};
 use liaison_store::testing::database;
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -81,14 +82,18 @@ impl Bench {
     pub(crate) async fn directory(&self, text: &str) -> Directory {
         let file = self.entries("entries.toml", text);
         let directory = self.open(&self.path("directory.db")).await;
-        directory.import(&file).await.unwrap();
+        import(&directory, &file).await.unwrap();
         directory
     }
 
     pub(crate) async fn open(&self, path: &Path) -> Directory {
-        Directory::open(database(path), Arc::new(self.clock.clone()))
-            .await
-            .unwrap()
+        Directory::open(
+            database(path),
+            &path.with_extension("sets"),
+            Arc::new(self.clock.clone()),
+        )
+        .await
+        .unwrap()
     }
 
     pub(crate) fn settings(&self, entries: Option<PathBuf>) -> Settings {
@@ -97,9 +102,17 @@ impl Bench {
             tls_certificate: self.path("https.chain.pem"),
             tls_key: self.path("https.key"),
             database: database(self.path("directory.db")),
+            sets: self.path("directory.sets"),
             entries,
         }
     }
+}
+
+/// Imports a file of entries.
+pub(crate) async fn import(directory: &Directory, file: &Path) -> Result<Report, DirectoryError> {
+    directory
+        .import(FileKind::Entries, file, Options::default())
+        .await
 }
 
 pub(crate) const ENTRIES: &str = r#"

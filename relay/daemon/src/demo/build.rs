@@ -78,6 +78,8 @@ impl Builder {
             services: built.iter().flat_map(|b| b.services.clone()).collect(),
             people: built.iter().flat_map(|b| b.people.clone()).collect(),
             relays: built.iter().map(|b| b.relay.clone()).collect(),
+            absences: Vec::new(),
+            territories: Vec::new(),
         };
         write_json(
             &self.dir.join(DIRECTORY_OWNER).join("entries.json"),
@@ -264,6 +266,7 @@ impl Builder {
                 tls_certificate: web.chain.clone(),
                 tls_key: web.key.clone(),
                 database: folder.join("directory.db").into(),
+                sets: folder.join("directory.sets"),
                 entries: Some(folder.join("entries.json")),
             }),
         })

@@ -27,12 +27,17 @@
 //! port = 25
 //! ```
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use liaison_directory_client::{Finess, Host, MailboxKind, Purpose, Rpps};
 use liaison_mail::{Address, Domain};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+
+use super::catalogue::Catalogue;
+use super::check;
+use crate::error::{DirectoryError, RowProblem};
 
 /// A whole file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,6 +71,52 @@ pub struct EntriesFile {
     /// The members' relays.
     #[serde(default)]
     pub relays: Vec<RelayRow>,
+    /// Who is away, and who takes over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absences: Vec<AbsenceRow>,
+    /// The CPTS, DAC or GHT of the territory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub territories: Vec<TerritoryRow>,
+}
+
+/// An absence, a replacement or a retirement.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AbsenceRow {
+    /// The `id` of the person who is away.
+    pub who: String,
+    /// `absence`, `replacement` or `retirement`; `absence` when absent.
+    #[serde(default = "absence")]
+    pub reason: String,
+    /// The first day, `2026-08-03`; since ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The last day, included; for ever when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// The `id` of each who takes over, in order.
+    #[serde(default)]
+    pub to: Vec<String>,
+}
+
+fn absence() -> String {
+    "absence".to_owned()
+}
+
+/// A CPTS, a DAC or a GHT.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerritoryRow {
+    /// An identifier, the same from one import to the next.
+    pub id: String,
+    /// The name to show.
+    pub name: String,
+    /// The INSEE codes of its towns.
+    #[serde(default)]
+    pub communes: Vec<String>,
+    /// The `id` of each to whom a patient without a family doctor is taken, in order.
+    #[serde(default)]
+    pub fallbacks: Vec<String>,
 }
 
 /// An organisation.
@@ -184,4 +235,64 @@ pub struct RelayRow {
     /// Further domains that it takes mail for and sends from.
     #[serde(default)]
     pub serves: Vec<Domain>,
+}
+
+/// The largest file of entries, in octets: some 30,000 entries.
+pub const MAX_FILE: u64 = 16 * 1024 * 1024;
+
+/// Reads and checks the file at `path`: JSON when its name ends in `.json`, TOML otherwise. Paths
+/// of certificates are relative to the file's folder. `now` is the age of the entries when the
+/// file does not tell it.
+///
+/// # Errors
+/// [`DirectoryError::Read`] when the file cannot be read or is longer than [`MAX_FILE`];
+/// [`DirectoryError::Entries`] with every problem that was found.
+pub fn read(path: &Path, now: OffsetDateTime) -> Result<Catalogue, DirectoryError> {
+    let unreadable = |cause| DirectoryError::Read {
+        path: path.to_owned(),
+        cause,
+    };
+    let size = fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_FILE {
+        return Err(unreadable(std::io::ErrorKind::FileTooLarge.into()));
+    }
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let is_json = path
+        .extension()
+        .is_some_and(|extension| extension == "json");
+    let rows = if is_json {
+        parse_json(&text)
+    } else {
+        parse_toml(&text)
+    };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    rows.and_then(|rows| check::catalogue(rows, folder, now))
+        .map_err(|problems| DirectoryError::Entries {
+            path: path.to_owned(),
+            problems,
+        })
+}
+
+fn parse_toml(text: &str) -> Result<EntriesFile, Vec<RowProblem>> {
+    liaison_base::config::parse(text).map_err(|error| {
+        let (place, problem) = error.split_once(": ").unwrap_or(("the file", &error));
+        vec![RowProblem {
+            place: place.to_owned(),
+            problem: problem.to_owned(),
+        }]
+    })
+}
+
+fn parse_json(text: &str) -> Result<EntriesFile, Vec<RowProblem>> {
+    serde_json::from_str(text).map_err(|error| {
+        let text = error.to_string();
+        // serde_json ends its text with the place, which stands first here.
+        let problem = text
+            .rsplit_once(" at line ")
+            .map_or(text.as_str(), |(problem, _)| problem);
+        vec![RowProblem {
+            place: format!("line {}, column {}", error.line(), error.column()),
+            problem: problem.to_owned(),
+        }]
+    })
 }
