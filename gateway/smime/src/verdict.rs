@@ -90,6 +90,10 @@ pub(crate) fn binding(
     address: &str,
     accept_domain: bool,
 ) -> Option<AddressBinding> {
+    // An authority writes no letters: whatever its certificate names, it would vouch for itself.
+    if certificate.authority().is_some() {
+        return None;
+    }
     let named = certificate.addresses();
     if named.iter().any(|a| a.eq_ignore_ascii_case(address)) {
         return Some(AddressBinding::Address(address.to_owned()));

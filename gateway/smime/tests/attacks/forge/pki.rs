@@ -175,6 +175,7 @@ pub(crate) fn basic_constraints(authority: bool) -> Vec<u8> {
 pub(crate) struct Authority {
     name: Vec<u8>,
     key: SigningKey,
+    spki: Vec<u8>,
     pub(crate) certificate: Certificate,
 }
 
@@ -220,8 +221,37 @@ impl Authority {
         Self::new(SigningKey::MlDsa65(pair), &keys.spki)
     }
 
+    /// An authority of another name.
+    pub(crate) fn named(common_name: &str) -> Self {
+        let keys = Keys::p256();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &keys.pkcs8).unwrap();
+        Self::of(SigningKey::P256(pair), &keys.spki, name(common_name))
+    }
+
+    /// What `person` signs with the own key, as if it were an authority's.
+    pub(crate) fn impersonating(person: &Person, template: &Template) -> Vec<u8> {
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &person.pkcs8).unwrap();
+        let issuer = person.certificate.subject_der();
+        signed(template, issuer, &SigningKey::P256(pair))
+    }
+
+    /// A certificate of this authority for another authority.
+    pub(crate) fn cross(&self, other: &Self, serial: u64) -> Vec<u8> {
+        self.issue(&Template {
+            subject: other.name.clone(),
+            serial,
+            validity: (NOW - DAY, NOW + DAY),
+            spki: other.spki.clone(),
+            extensions: vec![basic_constraints(true), key_usage(KEY_CERT_SIGN)],
+        })
+    }
+
     fn new(key: SigningKey, spki: &[u8]) -> Self {
-        let name = name("Racine fictive");
+        Self::of(key, spki, name("Racine fictive"))
+    }
+
+    fn of(key: SigningKey, spki: &[u8], name: Vec<u8>) -> Self {
         let template = Template {
             subject: name.clone(),
             serial: 1,
@@ -233,6 +263,7 @@ impl Authority {
         Self {
             name,
             key,
+            spki: spki.to_vec(),
             certificate: Certificate::from_der(&der).unwrap(),
         }
     }

@@ -1,0 +1,59 @@
+//! Attack 17: recipients whose key comes from a password (with as many iterations as the sender
+//! likes), from a shared key, or from who knows where. They are nobody here, and cost nothing.
+//! (The iterations of an imported PKCS#12 file are bounded in that reader's own tests.)
+
+use liaison_smime::Refusal;
+
+use crate::forge::der::{algorithm, ctx, ctx_primitive, int, octets, oid, seq};
+use crate::forge::{Stage, cms, entity, mail};
+
+/// `PasswordRecipientInfo` (RFC 3211) with 2^31 iterations.
+fn password() -> Vec<u8> {
+    let derivation = [
+        oid("1.2.840.113549.1.5.12"),
+        seq(&[octets([7; 16]), int(1 << 31)]),
+    ]
+    .concat();
+    let encryption = seq(&[
+        oid("1.2.840.113549.1.9.16.3.9"),
+        cms::cbc(cms::AES256_CBC, &cms::IV),
+    ]);
+    ctx(
+        3,
+        [int(0), ctx(0, derivation), encryption, octets([1; 48])].concat(),
+    )
+}
+
+/// `KEKRecipientInfo`.
+fn shared_key() -> Vec<u8> {
+    let id = seq(&[octets(b"cle")]);
+    ctx(
+        2,
+        [int(4), id, algorithm(cms::AES256_WRAP), octets([1; 40])].concat(),
+    )
+}
+
+/// `OtherRecipientInfo` of a kind that nobody knows.
+fn other() -> Vec<u8> {
+    ctx(4, [oid("1.3.6.1.4.1.99999.4"), int(1)].concat())
+}
+
+#[test]
+fn they_are_nobody_and_stand_in_nobodys_way() {
+    let stage = Stage::new();
+    for (info, why) in [
+        (password(), "password"),
+        (shared_key(), "shared key"),
+        (other(), "other"),
+        (ctx_primitive(7, [1, 2, 3]), "of no known kind"),
+    ] {
+        let object = cms::honest_gcm(std::slice::from_ref(&info), &entity("x"));
+        assert_eq!(
+            stage.open(&mail(&object)).err(),
+            Some(Refusal::CannotOpen),
+            "{why}"
+        );
+        let beside = cms::honest_gcm(&[info, stage.recipient(&cms::KEY_256)], &entity("x"));
+        assert!(stage.open(&mail(&beside)).is_ok(), "{why}");
+    }
+}
