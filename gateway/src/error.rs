@@ -56,6 +56,9 @@ pub enum GatewayError {
     /// A text could not be made from its template.
     #[error("template: {0}")]
     Template(#[from] askama::Error),
+    /// A text of a notice could not be made from its template, or rules cannot be used.
+    #[error(transparent)]
+    Rules(#[from] crate::notices::rules::RulesError),
     /// Stored data that this program never writes.
     #[error("unreadable stored value: {0}")]
     Stored(&'static str),
@@ -64,5 +67,11 @@ pub enum GatewayError {
 impl From<sqlx::Error> for GatewayError {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(StoreError::Database(error))
+    }
+}
+
+impl From<crate::notices::pages::PageError> for GatewayError {
+    fn from(error: crate::notices::pages::PageError) -> Self {
+        Self::Rules(error.into())
     }
 }

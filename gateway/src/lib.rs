@@ -59,7 +59,7 @@ use hospital::feed::Feed;
 use inbound::Inbound;
 use keys::{SiteKey, Vault};
 use mailbox::Mailboxes;
-use notices::{CareCircle, Hospital};
+use notices::{CareCircle, Hospital, Rules, RulesFile};
 use notifications::Notifications;
 use outbound::identity::Identities;
 use outbound::{Drafts, Outbound};
@@ -201,8 +201,15 @@ impl Gateway {
             .map_err(refused)?;
         }
         if let Some(hospital) = &settings.hospital {
+            let feed = self.feed(hospital)?;
+            shutdown.spawn(feed.clone().run(shutdown.clone()));
+            if let Some(folder) = &hospital.drop_folder {
+                let folder = hospital::DropFolder::open(feed.clone(), folder)?;
+                shutdown.spawn(folder.run(shutdown.clone()));
+            }
             let door = hospital::Door {
-                feed: self.feed(hospital)?,
+                feed,
+                allow: hospital.allow.clone(),
             };
             if let Some(listen) = hospital.mllp {
                 hospital::serve_plain(door.clone(), listen, shutdown).await?;
@@ -247,11 +254,16 @@ impl Gateway {
             phone: Some(settings.telephone.clone()),
             units: BTreeMap::new(),
         };
+        let file: RulesFile = match &settings.rules {
+            Some(path) => liaison_base::config::load(path)?,
+            None => RulesFile::default(),
+        };
+        let rules = Rules::new(hospital, file, settings.templates.as_deref())?;
         Ok(Feed::new(
             self.0.store.clone(),
             &self.0.vault,
             (self.0.drafts.clone(), self.0.notifications.clone()),
-            (hospital, circle, settings.sender.clone()),
+            (rules, circle, settings.sender.clone()),
             Arc::clone(&self.0.clock),
         ))
     }

@@ -39,7 +39,9 @@ pub(crate) struct Failure {
 #[template(path = "mail/held.txt", escape = "none")]
 pub(crate) struct Held<'a> {
     /// Names it, so that one notification is filed.
-    pub(crate) id: &'a str,
+    pub(crate) id: String,
+    /// What `liaison notice release` is given.
+    pub(crate) command: &'a str,
     /// Why, in French.
     pub(crate) reason: &'a str,
     /// The hospital's own number of the stay.
@@ -129,14 +131,27 @@ impl Notifications {
         now: OffsetDateTime,
     ) -> Result<Prepared, GatewayError> {
         let text = held.render()?;
+        let id = format!("held:{}", held.id);
+        self.to_ward(ward, (&id, "Avis retenu : décision attendue", &text), now)
+            .await
+    }
+
+    /// Files a message of this gateway for a ward: its name for ever, subject and text. Neither
+    /// may name a patient.
+    pub(crate) async fn to_ward(
+        &self,
+        ward: &Address,
+        (id, subject, text): (&str, &str, &str),
+        now: OffsetDateTime,
+    ) -> Result<Prepared, GatewayError> {
         let message = letter(&Letter {
             from: (&self.postmaster, "Messagerie Liaison"),
             to: std::slice::from_ref(ward),
             message_id: &MessageId::new(self.postmaster.domain()),
             in_reply_to: None,
             ask_receipt: false,
-            subject: "Avis retenu : décision attendue",
-            text: &text,
+            subject,
+            text,
             date: now,
         })?;
         let prepared = self
@@ -145,7 +160,7 @@ impl Notifications {
                 mailbox: ward.clone(),
                 folder: SpecialUse::Inbox,
                 message: &message,
-                dedupe: format!("held:{}", held.id),
+                dedupe: id.to_owned(),
                 tracked: None,
                 seen: false,
             })

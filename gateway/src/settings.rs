@@ -8,6 +8,7 @@ use liaison_store::Location;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::AccountSettings;
+use crate::hospital::network::Network;
 
 /// Everything a gateway is told. A port that is absent is not served.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,12 +74,18 @@ pub struct IdentitySettings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HospitalSettings {
-    /// Where HL7 v2 arrives without TLS: a loopback address only.
+    /// Where HL7 v2 arrives without TLS: a loopback address, or any with `allow`.
     #[serde(default)]
     pub mllp: Option<SocketAddr>,
     /// Where HL7 v2 arrives over TLS.
     #[serde(default)]
     pub mllps: Option<SocketAddr>,
+    /// Networks that hospital systems connect from, `["10.2.0.0/16"]`; none: from anywhere.
+    #[serde(default)]
+    pub allow: Vec<Network>,
+    /// A folder into which hospital systems write files of HL7 v2.
+    #[serde(default)]
+    pub drop_folder: Option<DropFolderSettings>,
     /// The address that notices are sent from; it must have an identity and a mailbox here.
     pub sender: Address,
     /// The telephone number, answered day and night, that notices give.
@@ -86,6 +93,24 @@ pub struct HospitalSettings {
     /// A file of care circles: who looks after whom besides the family doctor.
     #[serde(default)]
     pub care_circles: Option<PathBuf>,
+    /// A file of rules: who is told of what, how urgently, after how long; units; closed days.
+    #[serde(default)]
+    pub rules: Option<PathBuf>,
+    /// A folder of texts that take the place of the built-in ones, `notices/admission.txt`.
+    #[serde(default)]
+    pub templates: Option<PathBuf>,
+}
+
+/// A folder of HL7 v2 files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropFolderSettings {
+    /// The folder. `taken`, `done` and `refused` are made beneath it.
+    pub path: PathBuf,
+    /// Whether files stay, in `done`, once every message of them is sealed in the database. They
+    /// hold patients' data in clear: somebody then has to erase them.
+    #[serde(default)]
+    pub keep_done: bool,
 }
 
 /// Where reports of medication errors arrive.

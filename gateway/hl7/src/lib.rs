@@ -5,6 +5,7 @@
 //! - [`er7`]: reading a message where it lies: separators, segments, fields, repetitions,
 //!   components, subcomponents, escapes, character sets. Nothing is copied until asked for, and
 //!   the bytes received stay the bytes kept.
+//! - [`batch`]: the messages of a file.
 //! - [`write`]: composing a message, each value escaped.
 //! - [`ack`]: the acknowledgement of a message, in original and enhanced mode, also of one whose
 //!   header cannot be read.
@@ -27,6 +28,7 @@
 
 pub mod ack;
 pub mod adt;
+pub mod batch;
 pub mod er7;
 pub mod mllp;
 pub mod refusal;

@@ -1,45 +1,57 @@
 //! One message of the feed to its commit.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use liaison_base::civil::legal_time;
 use liaison_base::clock::{Clock, millis};
-use liaison_directory_client::Query;
 use liaison_hl7::adt::AdtEvent;
-use liaison_mail::{Address, EnvelopeId, MessageId, Urgency};
+use liaison_mail::{Address, EnvelopeId};
 use liaison_store::{Schema, Store};
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 
+use super::episodes::Episodes;
 use crate::GatewayError;
 use crate::keys::{SealingKey, Vault};
+use crate::notices::identity::{self, Reach};
 use crate::notices::{
-    Calendar, CareCircle, Decision, Delivery, Episode, EpisodeKey, ExpectedReply, HoldReason,
-    Hospital, Notice, NoticeNumber, Planned, Target, Urgency as NoticeUrgency, decide,
+    CareCircle, Decision, Delivery, Episode, EpisodeKey, HoldReason, NoticeNumber, Origin, Planned,
+    Rules, Urgency, Withdrawal, first, take,
 };
-use crate::notifications::{Held, Notifications};
-use crate::outbound::{Content, Draft, Drafts, Loop, Wanted};
+use crate::notifications::Notifications;
+use crate::outbound::Drafts;
 
 /// The tables of the feed in the gateway's database.
 pub const SCHEMA: Schema = Schema {
     component: "hospital",
-    migrations: &[include_str!("0001_hospital.sql")],
+    migrations: &[
+        include_str!("0001_hospital.sql"),
+        include_str!("0002_waiting.sql"),
+    ],
 };
+
+/// The window in which a storm is counted, in milliseconds.
+const STORM_WINDOW: i64 = 5 * 60 * 1000;
 
 /// Takes messages of a hospital's feed. Copies share it.
 #[derive(Clone)]
-pub struct Feed(Arc<Parts>);
+pub struct Feed(pub(super) Arc<Parts>);
 
-struct Parts {
-    store: Store,
-    key: Arc<SealingKey>,
-    drafts: Drafts,
-    notifications: Notifications,
-    circle: CareCircle,
-    calendar: Calendar,
-    hospital: Hospital,
-    sender: Address,
-    clock: Arc<dyn Clock>,
+pub(super) struct Parts {
+    pub(super) store: Store,
+    pub(super) key: Arc<SealingKey>,
+    pub(super) episodes: Episodes,
+    pub(super) drafts: Drafts,
+    pub(super) notifications: Notifications,
+    pub(super) circle: CareCircle,
+    pub(super) rules: Rules,
+    pub(super) sender: Address,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Told when a notice begins to wait.
+    pub(super) waiting: Notify,
+    recent: Mutex<VecDeque<i64>>,
 }
 
 /// What a message came to, for the log: no patient data.
@@ -47,8 +59,8 @@ struct Parts {
 pub struct Taken {
     /// `notices`, `no notice: …` or `held: …`.
     pub outcome: String,
-    /// How many drafts were made.
-    pub drafts: usize,
+    /// How many notices leave, now or after their wait.
+    pub notices: usize,
 }
 
 impl Feed {
@@ -57,19 +69,22 @@ impl Feed {
         store: Store,
         vault: &Vault,
         (drafts, notifications): (Drafts, Notifications),
-        (hospital, circle, sender): (Hospital, CareCircle, Address),
+        (rules, circle, sender): (Rules, CareCircle, Address),
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let key = vault.purpose("hospital feed");
         Self(Arc::new(Parts {
             store,
-            key: vault.purpose("hospital feed"),
+            episodes: Episodes::new(Arc::clone(&key)),
+            key,
             drafts,
             notifications,
             circle,
-            calendar: Calendar::default(),
-            hospital,
+            rules,
             sender,
             clock,
+            waiting: Notify::new(),
+            recent: Mutex::default(),
         }))
     }
 
@@ -85,222 +100,252 @@ impl Feed {
     pub async fn take(&self, event: AdtEvent, raw: Vec<u8>) -> Result<Taken, GatewayError> {
         let parts = Arc::clone(&self.0);
         let now = self.0.clock.now();
-        let taken = self
+        let (taken, effects) = self
             .0
             .store
-            .write(move |tx| Box::pin(async move { parts.commit(tx, &event, &raw, now).await }))
+            .write(move |tx| {
+                Box::pin(async move {
+                    let mut effects = Effects::default();
+                    let taken = parts.commit(tx, (&event, &raw), now, &mut effects).await?;
+                    Ok::<_, GatewayError>((taken, effects))
+                })
+            })
             .await?;
-        if taken.drafts > 0 {
-            self.0.drafts.wake();
-        }
-        self.0.notifications.wake(&self.0.sender);
+        self.0.wake(&effects);
         Ok(taken)
     }
 }
 
+/// What has to be woken once a transaction is committed.
+#[derive(Default)]
+pub(super) struct Effects {
+    pub(super) drafts: usize,
+    pub(super) waiting: usize,
+    pub(super) told_ward: bool,
+}
+
 impl Parts {
+    pub(super) fn wake(&self, effects: &Effects) {
+        if effects.drafts > 0 {
+            self.drafts.wake();
+        }
+        if effects.waiting > 0 {
+            self.waiting.notify_one();
+        }
+        if effects.told_ward {
+            self.notifications.wake(&self.sender);
+        }
+    }
+
     async fn commit(
         &self,
         tx: &mut AnyConnection,
-        event: &AdtEvent,
-        raw: &[u8],
+        (event, raw): (&AdtEvent, &[u8]),
         now: OffsetDateTime,
+        effects: &mut Effects,
     ) -> Result<Taken, GatewayError> {
-        let taken = match Episode::begin(event) {
-            Some(fresh) => {
-                let key = self.key_of(&fresh.key);
-                let mut episode = self.load(tx, &key).await?.unwrap_or(fresh);
-                let decision = decide(&episode, event, &self.circle, &self.calendar);
-                episode.absorb(event);
-                let taken = self.follow(tx, &mut episode, decision, now).await?;
-                self.save(tx, &key, &episode, now).await?;
-                taken
-            }
-            // About a person alone (A31, A40): kept, nobody is told.
-            None => Taken {
-                outcome: "no notice: not about a stay".to_owned(),
-                drafts: 0,
-            },
+        let mut taken = Taken {
+            outcome: "no notice: about no known stay".to_owned(),
+            notices: 0,
         };
+        let origin = Origin {
+            control_id: event.control_id.clone(),
+            application: event.application.clone(),
+            facility: event.facility.clone(),
+        };
+        for mut episode in self.concerned(tx, event).await? {
+            if let Some(decision) = first(&mut episode, event, &self.circle, &self.rules) {
+                self.follow(tx, &mut episode, (decision, &origin), now, effects)
+                    .await?;
+            }
+            let before = episode.person.ins.clone();
+            let decision = take(&mut episode, event, &self.circle, &self.rules);
+            let one = self
+                .follow(tx, &mut episode, (decision, &origin), now, effects)
+                .await?;
+            if before.is_some() && episode.person.ins.is_none() {
+                self.forget_ins(tx, &episode, before.as_deref()).await?;
+            }
+            taken.outcome = one.outcome;
+            taken.notices += one.notices;
+            self.episodes.save(tx, &episode, now).await?;
+        }
         self.keep(tx, (event, raw), &taken, now).await?;
         Ok(taken)
     }
 
-    /// Turns a decision into drafts.
-    async fn follow(
+    /// The stays that an event is about.
+    async fn concerned(
+        &self,
+        tx: &mut AnyConnection,
+        event: &AdtEvent,
+    ) -> Result<Vec<Episode>, GatewayError> {
+        let reach = identity::reach(event);
+        let numbers: Vec<&String> = match &reach {
+            Reach::Visit => {
+                let Some(key) = EpisodeKey::of(event) else {
+                    return Ok(Vec::new());
+                };
+                let known = self.episodes.load(tx, &self.episodes.key_of(&key)).await?;
+                return Ok(known
+                    .or_else(|| Episode::begin(event))
+                    .into_iter()
+                    .collect());
+            }
+            Reach::Patients(numbers) => numbers.iter().collect(),
+            Reach::Dossier { ipp, .. } => vec![ipp],
+            Reach::Unknown => Vec::new(),
+        };
+        let mut found: Vec<Episode> = Vec::new();
+        for ipp in numbers {
+            let stays = self.episodes.of_patient(tx, (&event.facility, ipp)).await?;
+            for stay in stays {
+                let known = found.iter().any(|known| known.key == stay.key);
+                if !known && reach.includes(&stay) {
+                    found.push(stay);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Turns a decision into notices that leave, wait or are held.
+    pub(super) async fn follow(
         &self,
         tx: &mut AnyConnection,
         episode: &mut Episode,
-        decision: Decision,
+        (decision, origin): (Decision, &Origin),
         now: OffsetDateTime,
+        effects: &mut Effects,
     ) -> Result<Taken, GatewayError> {
-        let planned = match decision {
+        let (withdrawn, mut leaving, held) = match decision {
             Decision::NoNotice(silence) => {
                 return Ok(Taken {
                     outcome: format!("no notice: {silence}"),
-                    drafts: 0,
+                    notices: 0,
                 });
             }
+            Decision::Notices(notices) => (Vec::new(), notices, None),
+            Decision::Correction { withdrawn, notices } => (withdrawn, notices, None),
             Decision::Held {
-                reason, notices, ..
-            } => {
-                self.hold(tx, (&episode.key, reason), &notices, now).await?;
-                return Ok(Taken {
-                    outcome: format!("held: {reason}"),
-                    drafts: 0,
-                });
-            }
-            Decision::Notices(planned) => planned,
-            // A notice is handed over as soon as its draft is durable, so none is ever still
-            // waiting to be withdrawn in silence.
-            Decision::Correction { notices, .. } => notices,
+                reason,
+                withdrawn,
+                leaving,
+                notices,
+            } => (withdrawn, leaving, Some((reason, notices))),
         };
-        let mut drafts = 0;
-        for planned in &planned {
-            let number = match planned.needs_number() {
-                true => next_number(tx, legal_time(now).date()).await?,
-                // The new version of a notice keeps its number.
-                false => NoticeNumber::new(legal_time(now).date(), 0),
-            };
-            for notice in planned.issue(number, &self.hospital) {
-                let draft = self.draft(&notice)?;
-                self.drafts.insert(tx, &draft, now).await?;
-                drafts += 1;
-            }
-            episode.record(planned, number, Delivery::HandedOver);
+        let due = self.withdraw(tx, episode, &withdrawn).await?;
+        for planned in &mut leaving {
+            planned.origin = Some(origin.clone());
         }
-        Ok(Taken {
-            outcome: "notices".to_owned(),
-            drafts,
-        })
-    }
-
-    fn draft(&self, notice: &Notice) -> Result<Draft, GatewayError> {
-        let message_id = self.message_id((notice.number, notice.version), &notice.target)?;
-        let follows = notice
-            .follows
-            .map(|earlier| self.message_id(earlier, &notice.target))
-            .transpose()?;
-        Ok(Draft {
-            envelope: EnvelopeId::fresh(),
-            message_id,
-            from: self.sender.clone(),
-            wanted: vec![Wanted {
-                label: format!("{} {}", notice.role.label(), target_text(&notice.target)),
-                query: Query {
-                    by: notice.target.clone(),
-                    purpose: None,
-                },
-            }],
-            urgency: match notice.urgency {
-                NoticeUrgency::Info => Urgency::Info,
-                NoticeUrgency::Normal => Urgency::Normal,
-                NoticeUrgency::Urgent => Urgency::Urgent,
-            },
-            closed_loop: Loop::Closed {
-                kind: "notice".to_owned(),
-                number: notice.number.to_string(),
-                title: notice.kind.label().to_owned(),
-            },
-            content: Content::Text {
-                subject: notice.subject.clone(),
-                text: notice.text.clone(),
-                in_reply_to: follows,
-                ask_receipt: notice.expected_reply != ExpectedReply::Nothing,
-            },
-        })
-    }
-
-    /// The identifier of a notice for one recipient: number, version and a keyed digest of the
-    /// recipient, so that a correction cites exactly what that recipient got.
-    fn message_id(
-        &self,
-        (number, version): (NoticeNumber, u32),
-        target: &Target,
-    ) -> Result<MessageId, GatewayError> {
-        use std::fmt::Write as _;
-        let tag = self.key.tag("recipient", target_text(target).as_bytes());
-        let mut who = String::new();
-        for byte in tag.iter().take(6) {
-            let _ = write!(who, "{byte:02x}");
-        }
-        let text = format!("avis-{number}.v{version}.{who}@{}", self.sender.domain());
-        Ok(MessageId::parse(&text)?)
-    }
-
-    fn key_of(&self, key: &EpisodeKey) -> Vec<u8> {
-        let text = format!("{}\n{}", key.facility, key.visit);
-        self.key.tag("episode", text.as_bytes())
-    }
-
-    async fn load(
-        &self,
-        tx: &mut AnyConnection,
-        key: &[u8],
-    ) -> Result<Option<Episode>, GatewayError> {
-        let row = sqlx::query("SELECT content FROM episode WHERE episode_key = $1")
-            .bind(key.to_vec())
-            .fetch_optional(tx)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        let plain = self.key.open("episode", &row.try_get::<Vec<u8>, _>(0)?)?;
-        let episode =
-            serde_json::from_slice(&plain).map_err(|_| GatewayError::Stored("episode"))?;
-        Ok(Some(episode))
-    }
-
-    async fn save(
-        &self,
-        tx: &mut AnyConnection,
-        key: &[u8],
-        episode: &Episode,
-        now: OffsetDateTime,
-    ) -> Result<(), GatewayError> {
-        let plain = serde_json::to_vec(episode)
-            .map_err(|_| GatewayError::Stored("episode to be written"))?;
-        sqlx::query(
-            "INSERT INTO episode (episode_key, changed_at, content) VALUES ($1, $2, $3)
-             ON CONFLICT (episode_key) DO UPDATE
-             SET changed_at = excluded.changed_at, content = excluded.content",
-        )
-        .bind(key.to_vec())
-        .bind(millis(now))
-        .bind(self.key.seal("episode", &plain)?)
-        .execute(tx)
-        .await?;
-        Ok(())
-    }
-
-    async fn hold(
-        &self,
-        tx: &mut AnyConnection,
-        (stay, reason): (&EpisodeKey, HoldReason),
-        notices: &[Planned],
-        now: OffsetDateTime,
-    ) -> Result<(), GatewayError> {
-        let plain = serde_json::to_vec(notices)
-            .map_err(|_| GatewayError::Stored("held notices to be written"))?;
-        let id = EnvelopeId::fresh();
-        sqlx::query(
-            "INSERT INTO held_notice (id, held_at, reason, content) VALUES ($1, $2, $3, $4)",
-        )
-        .bind(id.as_str())
-        .bind(millis(now))
-        .bind(reason.to_string())
-        .bind(self.key.seal("held", &plain)?)
-        .execute(&mut *tx)
-        .await?;
-        let mut labels: Vec<_> = notices.iter().map(|planned| planned.kind.label()).collect();
-        labels.dedup();
-        let held = Held {
-            id: id.as_str(),
-            reason: reason.words(),
-            visit: &stay.visit,
-            labels: labels.join(", "),
+        let mut outcome = if leaving.is_empty() && held.is_none() {
+            "withdrawn before it left".to_owned()
+        } else {
+            "notices".to_owned()
         };
-        let notice = self.notifications.held(&self.sender, &held, now).await?;
-        notice.file(tx).await?;
-        Ok(())
+        let held = match held {
+            None if self.is_storm(leaving.len(), &leaving, now) => {
+                Some((HoldReason::Storm, std::mem::take(&mut leaving)))
+            }
+            held => held,
+        };
+        let notices = leaving.len();
+        for planned in leaving {
+            self.issue(tx, episode, (planned, due), now, effects)
+                .await?;
+        }
+        if let Some((reason, mut notices)) = held {
+            for planned in &mut notices {
+                planned.origin = Some(origin.clone());
+            }
+            self.hold(tx, (episode, reason), &notices, now).await?;
+            effects.told_ward = true;
+            outcome = format!("held: {reason}");
+        }
+        Ok(Taken { outcome, notices })
+    }
+
+    /// Takes back what waits. Gives the earliest moment at which one of them was to leave: what
+    /// takes its place leaves then, so that a stream of corrections delays nothing for ever.
+    async fn withdraw(
+        &self,
+        tx: &mut AnyConnection,
+        episode: &mut Episode,
+        withdrawn: &[Withdrawal],
+    ) -> Result<Option<i64>, GatewayError> {
+        let mut due: Option<i64> = None;
+        for withdrawal in withdrawn {
+            let row = sqlx::query("DELETE FROM waiting_notice WHERE number = $1 RETURNING due_at")
+                .bind(withdrawal.number.to_string())
+                .fetch_optional(&mut *tx)
+                .await?;
+            if let Some(row) = row {
+                let at: i64 = row.try_get(0)?;
+                due = Some(due.map_or(at, |due| due.min(at)));
+            }
+            episode.mark_withdrawn(withdrawal.number);
+        }
+        Ok(due)
+    }
+
+    /// Numbers a notice and lets it leave, at once or after its wait.
+    pub(super) async fn issue(
+        &self,
+        tx: &mut AnyConnection,
+        episode: &mut Episode,
+        (planned, due): (Planned, Option<i64>),
+        now: OffsetDateTime,
+        effects: &mut Effects,
+    ) -> Result<(), GatewayError> {
+        let local = legal_time(now);
+        let number = match planned.needs_number() {
+            true => next_number(tx, local.date()).await?,
+            // The new version of a notice keeps its number.
+            false => NoticeNumber::new(local.date(), 0),
+        };
+        let wait = self.rules.wait_of(&planned.kind, local);
+        let due = match due {
+            Some(due) if !wait.is_zero() => due.min(millis(now + wait)),
+            _ => millis(now + wait),
+        };
+        self.schedule_reminders(tx, episode, &planned, now).await?;
+        if wait.is_zero() || due <= millis(now) {
+            self.flush(tx, episode, now, effects).await?;
+            episode.record(&planned, number, Delivery::HandedOver);
+            let identity = planned.identity(number);
+            self.depart(tx, episode, (planned, identity), now, effects)
+                .await
+        } else {
+            episode.record(&planned, number, Delivery::Waiting);
+            let identity = planned.identity(number);
+            self.wait(tx, episode, (&planned, identity), due).await?;
+            effects.waiting += 1;
+            Ok(())
+        }
+    }
+
+    /// Whether there are far more notices than a hospital has: a feed sends its past again.
+    fn is_storm(&self, more: usize, notices: &[Planned], now: OffsetDateTime) -> bool {
+        let Some(most) = self.rules.storm.filter(|_| more > 0) else {
+            return false;
+        };
+        let now = millis(now);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        while recent.front().is_some_and(|&at| at < now - STORM_WINDOW) {
+            recent.pop_front();
+        }
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        // What is urgent has twice the room: it may be the one true event of the storm.
+        let urgent = notices
+            .iter()
+            .flat_map(|planned| &planned.recipients)
+            .any(|recipient| recipient.urgency == Urgency::Urgent);
+        let room = if urgent { most.saturating_mul(2) } else { most };
+        if recent.len() >= room {
+            return true;
+        }
+        recent.extend(std::iter::repeat_n(now, more));
+        false
     }
 
     async fn keep(
@@ -326,7 +371,7 @@ impl Parts {
     }
 }
 
-/// The next number of a day, from 1, without gaps among committed notices.
+/// The next number of a day, from 1.
 async fn next_number(
     tx: &mut AnyConnection,
     day: time::Date,
@@ -342,13 +387,4 @@ async fn next_number(
     let last: i64 = row.try_get(0)?;
     let sequence = u32::try_from(last).map_err(|_| GatewayError::Stored("notice number"))?;
     Ok(NoticeNumber::new(day, sequence))
-}
-
-/// RPPS, FINESS or address of a target, as text.
-fn target_text(target: &Target) -> String {
-    match target {
-        Target::Address(address) => address.to_string(),
-        Target::Rpps(rpps) => format!("RPPS {}", rpps.as_str()),
-        Target::Finess(finess) => format!("FINESS {}", finess.as_str()),
-    }
 }

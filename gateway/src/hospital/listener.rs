@@ -4,21 +4,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use liaison_base::civil::legal_time;
 use liaison_base::listener::Listener;
 use liaison_base::shutdown::Shutdown;
-use liaison_hl7::ack::{Stamp, acknowledge, acknowledge_unreadable};
-use liaison_hl7::adt::AdtEvent;
-use liaison_hl7::er7::Message;
+use liaison_hl7::Error;
 use liaison_hl7::mllp::{self, DEFAULT_LIMIT, Decoder};
-use liaison_hl7::{Error, Refusal};
-use liaison_mail::EnvelopeId;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::answer::answer;
 use super::feed::Feed;
+use super::network::Network;
 use crate::GatewayError;
 
 /// A hospital has a handful of engines.
@@ -39,19 +36,23 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) feed: Feed,
+    /// Where peers may connect from; none: from anywhere.
+    pub(crate) allow: Vec<Network>,
 }
 
-/// Opens a port without TLS. Only a loopback address is taken: HL7 v2 has no protection of its
-/// own.
+/// Opens a port without TLS. HL7 v2 has no protection of its own: only a loopback address is taken,
+/// or peers of networks that the site names.
 pub(crate) async fn serve_plain(
     door: Door,
     listen: SocketAddr,
     shutdown: &Shutdown,
 ) -> Result<SocketAddr, GatewayError> {
-    if !listen.ip().is_loopback() {
+    if !listen.ip().is_loopback() && door.allow.is_empty() {
         return Err(GatewayError::Setting {
             key: "hospital.mllp",
-            cause: format!("{listen} is not a loopback address: use mllps, which is TLS"),
+            cause: format!(
+                "{listen} is not a loopback address: use mllps, which is TLS, or name the networks of the hospital systems in allow"
+            ),
         });
     }
     serve(door, listen, None, shutdown).await
@@ -91,6 +92,11 @@ async fn connection(
     (stream, remote): (TcpStream, SocketAddr),
     shutdown: &Shutdown,
 ) {
+    let allowed = |network: &Network| network.contains(remote.ip());
+    if !door.allow.is_empty() && !door.allow.iter().any(allowed) {
+        tracing::warn!(%remote, "feed: not from an allowed network, sent away");
+        return;
+    }
     // An acknowledgement is one small packet that the sender waits for.
     let _ = stream.set_nodelay(true);
     let ended = match tls {
@@ -143,12 +149,12 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         };
         let mut input = bytes;
         while let Some(frame) = decoder.next_frame(&mut input).map_err(text)? {
-            answer(door, &mut stream, frame, remote).await?;
+            respond(door, &mut stream, frame, remote).await?;
         }
         if bytes.is_empty()
             && let Some(frame) = decoder.finish().map_err(text)?
         {
-            answer(door, &mut stream, frame, remote).await?;
+            respond(door, &mut stream, frame, remote).await?;
         }
         if over {
             return match decoder.skipped() {
@@ -166,46 +172,14 @@ fn text(error: Error) -> String {
 }
 
 /// One message to its commit and its answer.
-async fn answer<S: AsyncWrite + Unpin>(
+async fn respond<S: AsyncWrite + Unpin>(
     door: &Door,
     stream: &mut S,
     frame: Vec<u8>,
     remote: SocketAddr,
 ) -> Result<(), String> {
-    let control_id = EnvelopeId::fresh();
-    let stamp = Stamp {
-        now: legal_time(door.feed.clock().now()),
-        // MSH-10 has at most 20 characters (HL7 v2.5 §2.15.9.10); the end of a UUID is its
-        // random part.
-        control_id: &control_id.as_str()[12..],
-    };
-    let reply = match Message::parse(&frame) {
-        Err(error) => {
-            let refusal = refusal_of(&error)?;
-            tracing::warn!(%remote, reason = %refusal, "feed: unreadable message refused");
-            Some(acknowledge_unreadable(refusal, &stamp))
-        }
-        Ok(message) => match AdtEvent::parse(&message) {
-            Err(error) => {
-                let refusal = refusal_of(&error)?;
-                tracing::warn!(%remote, reason = %refusal, "feed: message refused");
-                acknowledge(&message, Err(refusal), &stamp)
-            }
-            Ok(event) => {
-                let trigger = event.trigger;
-                let taken = door
-                    .feed
-                    .take(event, frame.clone())
-                    .await
-                    .map_err(|error| {
-                        format!("nothing was kept, nothing is acknowledged: {error}")
-                    })?;
-                tracing::info!(%remote, trigger = trigger.as_str(), outcome = taken.outcome, drafts = taken.drafts, "feed: message taken");
-                acknowledge(&message, Ok(()), &stamp)
-            }
-        },
-    };
-    if let Some(reply) = reply {
+    let answered = answer(&door.feed, frame, &remote.to_string()).await?;
+    if let Some(reply) = answered.reply {
         stream
             .write_all(&mllp::encode(&reply))
             .await
@@ -213,8 +187,4 @@ async fn answer<S: AsyncWrite + Unpin>(
         stream.flush().await.map_err(|error| error.to_string())?;
     }
     Ok(())
-}
-
-fn refusal_of(error: &Error) -> Result<Refusal, String> {
-    error.refusal().ok_or_else(|| error.to_string())
 }

@@ -1,17 +1,27 @@
-//! Where hospital systems push: HL7 v2 over MLLP.
+//! Where hospital systems push: HL7 v2 over MLLP, or in files.
 //!
 //! A message is acknowledged once everything that it changes is durable in one commit: the
 //! message itself, the state of its episode, and the notices that follow from it as drafts. A
 //! fault of the message gets its HL7 answer; a fault of ours gets none, and the connection is
 //! closed, so that the sender repeats (notices.md §2).
 //!
-//! - `listener`: connections, frames and answers.
-//! - [`feed`]: one message to its commit.
+//! - `listener`: connections, frames and answers. [`network`]: where they may come from.
+//! - `drop_folder`: files. `answer`: one message, however it came, to its acknowledgement.
+//! - [`feed`]: one message to its commit. `episodes`: the table of stays.
+//! - `departure`: waiting, leaving in order, reminders, tasks for the ward.
+//! - [`held`]: what waits for a person's decision.
 //! - [`care_circles`]: the file of who looks after whom.
 
 pub mod care_circles;
 pub mod feed;
+pub mod held;
+pub mod network;
 
+mod answer;
+mod departure;
+mod drop_folder;
+mod episodes;
 mod listener;
 
+pub(crate) use drop_folder::DropFolder;
 pub(crate) use listener::{Door, serve_plain, serve_tls};

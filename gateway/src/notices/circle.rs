@@ -18,8 +18,12 @@ pub enum Role {
     FamilyDoctor,
     /// EHPAD where the person lives or goes.
     NursingHome,
-    /// IDEL or SSIAD.
+    /// IDEL.
     HomeNurse,
+    /// SSIAD.
+    HomeCareService,
+    /// HAD.
+    HomeHospitalisation,
     /// Pharmacie d'officine.
     Pharmacy,
     /// DAC.
@@ -27,12 +31,34 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Role; 7] = [
+        Role::FamilyDoctor,
+        Role::NursingHome,
+        Role::HomeNurse,
+        Role::HomeCareService,
+        Role::HomeHospitalisation,
+        Role::Pharmacy,
+        Role::Coordination,
+    ];
+
+    /// Whether it receives the person, or cares for the person at home: those who have to be
+    /// ready when somebody leaves.
+    pub fn receives(self) -> bool {
+        matches!(
+            self,
+            Role::NursingHome | Role::HomeNurse | Role::HomeCareService | Role::HomeHospitalisation
+        )
+    }
+
     /// The role in French: clinicians read it where they are told of a recipient.
     pub fn label(self) -> &'static str {
         match self {
             Role::FamilyDoctor => "médecin traitant",
             Role::NursingHome => "EHPAD",
             Role::HomeNurse => "IDEL",
+            Role::HomeCareService => "SSIAD",
+            Role::HomeHospitalisation => "HAD",
             Role::Pharmacy => "pharmacie",
             Role::Coordination => "coordination",
         }
@@ -89,19 +115,22 @@ impl CareCircle {
         }
     }
 
-    /// Who is around that person of that facility: found by the qualified INS and by the
-    /// facility's own number, each member once.
-    pub fn around(&self, facility: &str, person: &Person) -> Vec<&CareMember> {
-        let local = PatientKey::Local {
-            facility: facility.to_owned(),
-            ipp: person.ipp.clone(),
-        };
+    /// Who is around that person of that facility: found by the qualified INS, by the facility's
+    /// own number and by the `former` numbers that were merged into it, each member once.
+    pub fn around(&self, facility: &str, person: &Person, former: &[String]) -> Vec<&CareMember> {
+        let local = [&person.ipp]
+            .into_iter()
+            .chain(former)
+            .map(|ipp| PatientKey::Local {
+                facility: facility.to_owned(),
+                ipp: ipp.clone(),
+            });
         let keys = person
             .ins
             .clone()
             .map(PatientKey::Ins)
             .into_iter()
-            .chain([local]);
+            .chain(local);
         let mut found: Vec<&CareMember> = Vec::new();
         for member in keys.filter_map(|key| self.members.get(&key)).flatten() {
             let known =

@@ -16,7 +16,7 @@
 use std::fmt;
 
 use liaison_directory_client::{Finess, Rpps};
-use liaison_hl7::adt::{Action, AdtEvent, MovementId, Trigger};
+use liaison_hl7::adt::{Action, AdtEvent, MovementId, Stay, Trigger};
 use serde::{Deserialize, Serialize};
 
 use super::circle::Target;
@@ -54,6 +54,19 @@ pub struct Episode {
     pub key: EpisodeKey,
     /// The person, as last named.
     pub person: Person,
+    /// Patient numbers that were merged into this one (A40).
+    #[serde(default)]
+    pub former: Vec<String>,
+    /// PID-18: the dossier that the visit belongs to.
+    #[serde(default)]
+    pub dossier: Option<String>,
+    /// PV1-3.4: the facility where the person lies.
+    #[serde(default)]
+    pub site: Option<String>,
+    /// When the newest message so far was typed in: an older one that arrives later does not
+    /// undo it.
+    #[serde(default)]
+    pub heard_until: Option<Moment>,
     /// Kept from the admission: discharges do not name the family doctor.
     pub family_doctor: Option<Rpps>,
     /// PV1-2 as last said.
@@ -64,6 +77,9 @@ pub struct Episode {
     pub from_nursing_home: bool,
     /// PV2-9 or A16 as last said.
     pub expected_discharge: Option<Moment>,
+    /// When that was typed in.
+    #[serde(default)]
+    pub expected_said_at: Option<Moment>,
     /// A protection flag was seen: nothing leaves without a human's release.
     pub is_protected: bool,
     /// Notices went out, and then the stay named another patient number. Nothing leaves until
@@ -105,6 +121,9 @@ pub struct MovementRecord {
     pub trigger: String,
     /// Whether it was cancelled, perhaps before it was heard of.
     pub is_cancelled: bool,
+    /// When its newest version was typed in.
+    #[serde(default)]
+    pub recorded_at: Option<Moment>,
 }
 
 /// One ZBE-1.
@@ -129,6 +148,9 @@ pub struct Issued {
     pub movement: Vec<MovementKey>,
     /// Exactly who was told.
     pub recipients: Vec<Recipient>,
+    /// The patient number under which they were told.
+    #[serde(default)]
+    pub ipp: String,
     /// Whether it left.
     pub delivery: Delivery,
     /// Whether it still holds.
@@ -164,11 +186,16 @@ impl Episode {
         Some(Episode {
             key: EpisodeKey::of(event)?,
             person: Person::of(event),
+            former: Vec::new(),
+            dossier: event.dossier.clone(),
+            site: None,
+            heard_until: None,
             family_doctor: None,
             class: None,
             nursing_home: None,
             from_nursing_home: false,
             expected_discharge: None,
+            expected_said_at: None,
             is_protected: false,
             has_identity_conflict: false,
             movements: Vec::new(),
@@ -179,21 +206,57 @@ impl Episode {
     /// Takes in what an event says. Call it once for each event, after
     /// [`decide`](super::decide::decide), whatever was decided; absorbing twice changes nothing.
     pub fn absorb(&mut self, event: &AdtEvent) {
-        self.absorb_person(event);
+        let older = self.is_older(event);
+        self.absorb_person(event, older);
         self.is_protected |= event.is_confidential();
         let named = event
             .family_doctor
             .as_ref()
             .and_then(|doctor| doctor.rpps.as_ref());
-        if let Some(rpps) = named.and_then(|rpps| Rpps::parse(rpps.as_str()).ok()) {
+        if let Some(rpps) = named.and_then(|rpps| Rpps::parse(rpps.as_str()).ok())
+            && (!older || self.family_doctor.is_none())
+        {
             self.family_doctor = Some(rpps);
         }
         self.from_nursing_home |= event.modes.from == Some('7');
         if event.modes.from == Some('7') {
             self.note_nursing_home(event.origin.as_ref());
         }
-        self.absorb_stay(event);
+        self.absorb_stay(event, older);
         self.absorb_movement(event);
+        let recorded = event.recorded_at.map(Moment::from);
+        if !older && recorded.is_some() {
+            self.heard_until = recorded;
+        }
+    }
+
+    /// Whether an event was typed in before the newest one heard: it came late, or came again.
+    pub fn is_older(&self, event: &AdtEvent) -> bool {
+        match (self.heard_until, event.recorded_at) {
+            (Some(newest), Some(recorded)) => recorded.local < newest.at,
+            _ => false,
+        }
+    }
+
+    /// Whether a newer version of the movement of this correction was heard already.
+    pub fn is_superseded(&self, event: &AdtEvent) -> bool {
+        let known = self
+            .movement(&movement_keys(event))
+            .and_then(|record| record.recorded_at);
+        match (known, event.recorded_at) {
+            (Some(known), Some(recorded)) => recorded.local < known.at,
+            _ => false,
+        }
+    }
+
+    /// The patient number gives way to the one that `event` names (A40): the same person.
+    pub fn merge_into(&mut self, event: &AdtEvent) {
+        let old = std::mem::take(&mut self.person.ipp);
+        if old != event.patient.ipp && !self.former.contains(&old) {
+            self.former.push(old);
+        }
+        self.person = Person::of(event);
+        self.is_protected |= event.is_confidential();
     }
 
     /// A human checked that the stay is now this patient's (an identity corrected or merged) and
@@ -223,6 +286,7 @@ impl Episode {
             statement: planned.statement.clone(),
             movement: planned.movement.clone(),
             recipients: planned.recipients.clone(),
+            ipp: planned.person.ipp.clone(),
             delivery,
             standing,
         });
@@ -239,15 +303,41 @@ impl Episode {
         }
     }
 
-    /// Records that a waiting notice was withdrawn.
+    /// Records that a waiting notice was withdrawn. The version that people saw before holds again.
     pub fn mark_withdrawn(&mut self, number: NoticeNumber) {
         self.settle(number, Standing::Cancelled);
+        let seen = |issued: &&mut Issued| {
+            issued.number == number && issued.delivery == Delivery::HandedOver
+        };
+        if let Some(seen) = self.issued.iter_mut().filter(seen).last() {
+            seen.standing = Standing::Live;
+        }
     }
 
-    /// The notice of a slot that holds.
+    /// The newest version of a notice that left.
+    pub fn seen_version(&self, number: NoticeNumber) -> Option<&Issued> {
+        self.issued
+            .iter()
+            .filter(|issued| issued.number == number && issued.delivery == Delivery::HandedOver)
+            .last()
+    }
+
+    /// The notice of a slot that holds; the newest of them.
     pub fn live(&self, slot: Slot) -> Option<&Issued> {
         self.live_notices()
-            .find(|issued| issued.statement.kind.slot() == Some(slot))
+            .filter(|issued| issued.statement.kind.slot() == Some(slot))
+            .last()
+    }
+
+    /// The notice that a statement of `slot` from the movement `keys` would replace.
+    pub fn replaced_by(&self, slot: Slot, keys: &[MovementKey]) -> Option<&Issued> {
+        if slot.repeats() {
+            self.live_notices().find(|issued| {
+                issued.statement.kind.slot() == Some(slot) && shares_key(&issued.movement, keys)
+            })
+        } else {
+            self.live(slot)
+        }
     }
 
     /// All notices that hold.
@@ -289,34 +379,74 @@ impl Episode {
         }
     }
 
-    fn absorb_person(&mut self, event: &AdtEvent) {
+    fn absorb_person(&mut self, event: &AdtEvent, older: bool) {
+        if self.dossier.is_none() {
+            self.dossier = event.dossier.clone();
+        }
+        if self.former.contains(&event.patient.ipp) {
+            // A message of before the merge, or its reversal: see `identity`.
+            return;
+        }
         if event.patient.ipp != self.person.ipp {
-            // Another patient's doctor and nursing home must not hear of this one.
-            self.family_doctor = None;
-            self.nursing_home = None;
-            self.from_nursing_home = false;
+            self.leave_patient();
             let was_announced = self.live_notices().next().is_some();
             self.has_identity_conflict |= was_announced;
+        } else if older {
+            return;
         }
         self.person = Person::of(event);
     }
 
-    fn absorb_stay(&mut self, event: &AdtEvent) {
+    /// Another patient's doctor and nursing home must not hear of this one.
+    pub(super) fn leave_patient(&mut self) {
+        self.family_doctor = None;
+        self.nursing_home = None;
+        self.from_nursing_home = false;
+    }
+
+    fn absorb_stay(&mut self, event: &AdtEvent, older: bool) {
         let Some(stay) = &event.stay else {
             return;
         };
-        self.class = stay.class.or(self.class);
-        if event.modes.to == Some('7') && event.action != Action::Cancel {
+        self.class = if older {
+            self.class.or(stay.class)
+        } else {
+            stay.class.or(self.class)
+        };
+        let cancelled = event.action == Action::Cancel;
+        if !cancelled && stay.site.is_some() && (!older || self.site.is_none()) {
+            self.site.clone_from(&stay.site);
+        }
+        if event.modes.to == Some('7') && !cancelled {
             self.note_nursing_home(stay.destination.as_ref());
         }
-        if stay.expected_discharge_removed || cancels(event, &[Trigger::A16, Trigger::A25]) {
-            self.expected_discharge = None;
-        } else if event.action != Action::Cancel {
-            let planned = event.planned_at.filter(|_| subject(event) == Trigger::A16);
-            if let Some(expected) = planned.or(stay.expected_discharge) {
-                self.expected_discharge = Some(expected.into());
-            }
+        self.absorb_expected(event, stay);
+    }
+
+    /// PV2-9 and A16. Feeds repeat PV2-9 in every message: only what was typed in later than what
+    /// is known says something new.
+    fn absorb_expected(&mut self, event: &AdtEvent, stay: &Stay) {
+        let recorded = event.recorded_at.map(Moment::from);
+        if let (Some(known), Some(recorded)) = (self.expected_said_at, recorded)
+            && recorded.at < known.at
+        {
+            return;
         }
+        let planned = event
+            .planned_at
+            .filter(|_| subject(event) == Trigger::A16)
+            .or(stay.expected_discharge)
+            .filter(|_| event.action != Action::Cancel);
+        let removed =
+            stay.expected_discharge_removed || cancels(event, &[Trigger::A16, Trigger::A25]);
+        if removed {
+            self.expected_discharge = None;
+        } else if let Some(expected) = planned {
+            self.expected_discharge = Some(expected.into());
+        } else {
+            return;
+        }
+        self.expected_said_at = recorded.or(self.expected_said_at);
     }
 
     fn absorb_movement(&mut self, event: &AdtEvent) {
@@ -326,13 +456,23 @@ impl Episode {
         }
         let keys = movement_keys(event);
         let cancelled = event.action == Action::Cancel;
+        let recorded = event.recorded_at.map(Moment::from);
         let position = self
             .movements
             .iter()
             .position(|record| shares_key(&record.keys, &keys));
         match position.and_then(|at| self.movements.get_mut(at)) {
-            // What was cancelled stays so, also when its insertion arrives late.
-            Some(record) => record.is_cancelled |= cancelled,
+            Some(record) => {
+                // What was cancelled stays so, also when its insertion arrives late.
+                record.is_cancelled |= cancelled;
+                if record.trigger.is_empty() && !cancelled {
+                    record.trigger = subject(event).to_string();
+                }
+                if recorded.is_some_and(|new| record.recorded_at.is_none_or(|old| old.at < new.at))
+                {
+                    record.recorded_at = recorded;
+                }
+            }
             None => self.movements.push(MovementRecord {
                 keys,
                 trigger: if cancelled {
@@ -341,6 +481,7 @@ impl Episode {
                     subject(event).to_string()
                 },
                 is_cancelled: cancelled,
+                recorded_at: recorded,
             }),
         }
     }
@@ -350,6 +491,11 @@ impl MovementRecord {
     /// Whether the stay began with it.
     pub fn is_admission(&self) -> bool {
         self.trigger == Trigger::A01.as_str() || self.trigger == Trigger::A06.as_str()
+    }
+
+    /// Whether the person left with it.
+    pub fn is_discharge(&self) -> bool {
+        self.trigger == Trigger::A03.as_str()
     }
 }
 

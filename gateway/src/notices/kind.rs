@@ -4,16 +4,27 @@ use serde::{Deserialize, Serialize};
 
 use super::number::NoticeNumber;
 
-/// What a notice says happened, or will.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What a notice says happened, or will. In a rules file a kind is named in lower case with
+/// underscores: `return_to_nursing_home`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// « Entrée à l'hôpital ».
     Admission,
+    /// « Passage aux urgences ».
+    EmergencyVisit,
+    /// « Fin de passage aux urgences ».
+    EmergencyEnd,
+    /// « Fin d'hospitalisation complète, suite en externe ».
+    OutpatientFollowUp,
+    /// « Entrée prévue »; told to nobody unless the rules say so.
+    PlannedAdmission,
     /// « Sortie prévue ».
     PlannedDischarge,
     /// « Sortie à domicile ».
     DischargeHome,
+    /// « Sortie avec HAD », « Sortie avec SSIAD ».
+    DischargeWithCare,
     /// « Retour à l'EHPAD ».
     ReturnToNursingHome,
     /// « Transfert » to another hospital.
@@ -22,6 +33,10 @@ pub enum Kind {
     UnauthorisedExit,
     /// « Décès ».
     Death,
+    /// « Permission ».
+    LeaveStart,
+    /// « Retour de permission ».
+    LeaveEnd,
     /// « ANNULE l'avis n° … ».
     Cancellation {
         /// The notice that no longer holds.
@@ -29,15 +44,32 @@ pub enum Kind {
     },
 }
 
-/// What a stay can state once: a later statement of the same slot replaces the earlier one.
+/// What a stay states: a later statement of the same slot replaces the earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
     /// That the person came in.
     Admission,
+    /// That the person is in the emergency ward.
+    Emergency,
+    /// That the stay goes on without a bed.
+    FollowUp,
+    /// When the person is expected to come.
+    PlannedAdmission,
     /// When the person is expected to leave.
     PlannedDischarge,
     /// That the person left, and how.
     Discharge,
+    /// That a leave began.
+    LeaveStart,
+    /// That a leave ended.
+    LeaveEnd,
+}
+
+impl Slot {
+    /// Whether a stay can state it several times, each by a movement of its own.
+    pub fn repeats(self) -> bool {
+        matches!(self, Slot::FollowUp | Slot::LeaveStart | Slot::LeaveEnd)
+    }
 }
 
 /// How fast somebody has to act.
@@ -65,32 +97,109 @@ pub enum ExpectedReply {
 }
 
 impl Kind {
+    /// Every kind but the cancellation.
+    pub const STATED: [Kind; 14] = [
+        Kind::Admission,
+        Kind::EmergencyVisit,
+        Kind::EmergencyEnd,
+        Kind::OutpatientFollowUp,
+        Kind::PlannedAdmission,
+        Kind::PlannedDischarge,
+        Kind::DischargeHome,
+        Kind::DischargeWithCare,
+        Kind::ReturnToNursingHome,
+        Kind::Transfer,
+        Kind::UnauthorisedExit,
+        Kind::Death,
+        Kind::LeaveStart,
+        Kind::LeaveEnd,
+    ];
+
+    /// Its name in rules and in the file name of its template.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Admission => "admission",
+            Kind::EmergencyVisit => "emergency_visit",
+            Kind::EmergencyEnd => "emergency_end",
+            Kind::OutpatientFollowUp => "outpatient_follow_up",
+            Kind::PlannedAdmission => "planned_admission",
+            Kind::PlannedDischarge => "planned_discharge",
+            Kind::DischargeHome => "discharge_home",
+            Kind::DischargeWithCare => "discharge_with_care",
+            Kind::ReturnToNursingHome => "return_to_nursing_home",
+            Kind::Transfer => "transfer",
+            Kind::UnauthorisedExit => "unauthorised_exit",
+            Kind::Death => "death",
+            Kind::LeaveStart => "leave_start",
+            Kind::LeaveEnd => "leave_end",
+            Kind::Cancellation { .. } => "cancellation",
+        }
+    }
+
     /// The core of the subject, in French.
     pub fn label(&self) -> &'static str {
         match self {
             Kind::Admission => "Entrée à l'hôpital",
+            Kind::EmergencyVisit => "Passage aux urgences",
+            Kind::EmergencyEnd => "Fin de passage aux urgences",
+            Kind::OutpatientFollowUp => "Fin d'hospitalisation complète, suite en externe",
+            Kind::PlannedAdmission => "Entrée prévue",
             Kind::PlannedDischarge => "Sortie prévue",
             Kind::DischargeHome => "Sortie à domicile",
+            Kind::DischargeWithCare => "Sortie à domicile avec soins",
             Kind::ReturnToNursingHome => "Retour à l'EHPAD",
             Kind::Transfer => "Transfert",
             Kind::UnauthorisedExit => "Sortie sans autorisation ou contre avis",
             Kind::Death => "Décès",
+            Kind::LeaveStart => "Permission",
+            Kind::LeaveEnd => "Retour de permission",
             Kind::Cancellation { .. } => "Annulation",
         }
     }
 
     /// What it states of the stay; nothing for a cancellation.
     pub fn slot(&self) -> Option<Slot> {
-        match self {
-            Kind::Admission => Some(Slot::Admission),
-            Kind::PlannedDischarge => Some(Slot::PlannedDischarge),
-            Kind::DischargeHome
+        Some(match self {
+            Kind::Admission => Slot::Admission,
+            Kind::EmergencyVisit => Slot::Emergency,
+            Kind::OutpatientFollowUp => Slot::FollowUp,
+            Kind::PlannedAdmission => Slot::PlannedAdmission,
+            Kind::PlannedDischarge => Slot::PlannedDischarge,
+            Kind::EmergencyEnd
+            | Kind::DischargeHome
+            | Kind::DischargeWithCare
             | Kind::ReturnToNursingHome
             | Kind::Transfer
             | Kind::UnauthorisedExit
-            | Kind::Death => Some(Slot::Discharge),
-            Kind::Cancellation { .. } => None,
-        }
+            | Kind::Death => Slot::Discharge,
+            Kind::LeaveStart => Slot::LeaveStart,
+            Kind::LeaveEnd => Slot::LeaveEnd,
+            Kind::Cancellation { .. } => return None,
+        })
+    }
+
+    /// Whether somebody has to be found to tell of it: without recipients a human decides.
+    pub fn is_owed(&self) -> bool {
+        !matches!(
+            self,
+            Kind::EmergencyVisit
+                | Kind::EmergencyEnd
+                | Kind::OutpatientFollowUp
+                | Kind::PlannedAdmission
+                | Kind::LeaveStart
+                | Kind::LeaveEnd
+        )
+    }
+
+    /// Whether the person is home, or in a structure, once it has happened.
+    pub fn is_return(&self) -> bool {
+        matches!(
+            self,
+            Kind::DischargeHome
+                | Kind::DischargeWithCare
+                | Kind::ReturnToNursingHome
+                | Kind::EmergencyEnd
+        )
     }
 
     /// Whether the pending tasks and escalations of the stay end with it.

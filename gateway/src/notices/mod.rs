@@ -9,18 +9,24 @@
 //! - [`plan`]: a notice decided but not yet numbered, and the [`Notice`] for each recipient.
 //! - [`recipients`]: who gets which kind, with which urgency.
 //! - [`circle`]: the people and services around a patient.
+//! - [`anticipation`]: planned discharges said again, two days and one day before.
 //! - [`calendar`]: nights, weekends and French public holidays.
+//! - [`rules`]: what a site may change: who is told, how urgently, after how long.
+//! - [`pages`]: the texts, which a site may change too.
+//! - [`explain`]: what a feed would give, without sending.
+//! - [`identity`]: merged and moved patients.
 //! - [`kind`]: kinds of notice, urgency, expected reply.
 //! - [`number`]: what people quote, as in `2026-11-21-0045`.
 //! - [`french`]: dates and names as clinicians read them.
-//! - [`text`]: the templates of `gateway/templates/notices`.
+//! - [`text`]: what the texts are made of.
 //!
 //! # How a listener uses it
 //! ```text
-//! decision = decide(&episode, &event, &circle, &calendar)
-//! episode.absorb(&event)
-//! for each planned notice:  number it, planned.issue(..) gives one Notice per recipient,
-//!                           episode.record(&planned, ..)
+//! for each stay that identity::reach(&event) names:
+//!     first(&mut episode, ..)   gives what has to be done before, seldom anything
+//!     take(&mut episode, ..)    gives the decision
+//!     for each planned notice:  number it, episode.record(&planned, ..); when it leaves,
+//!                               planned.issue(..) gives one Notice per recipient
 //! store event, episode and notices in one commit, then acknowledge
 //! ```
 //!
@@ -28,27 +34,32 @@
 //! No diagnosis, no reason, no psychiatric status and no name of a unit unless the site lists it
 //! as harmless: the unit prints as « Service hospitalier » with its telephone.
 
+pub mod anticipation;
 pub mod calendar;
 pub mod circle;
 pub mod decide;
 pub mod episode;
+pub mod explain;
 pub mod french;
+pub mod identity;
 pub mod kind;
 pub mod number;
+pub mod pages;
 pub mod plan;
 pub mod recipients;
+pub mod rules;
 pub mod statement;
 pub mod text;
 
 pub use calendar::Calendar;
 pub use circle::{CareCircle, CareMember, PatientKey, Role, Target};
-pub use decide::{Decision, HoldReason, Silence, Withdrawal, decide};
+pub use decide::{Decision, HoldReason, Silence, Withdrawal, decide, first, take};
 pub use episode::{Delivery, Episode, EpisodeKey};
 pub use kind::{ExpectedReply, Kind, Urgency};
 pub use number::NoticeNumber;
-pub use plan::{Notice, Planned, WardTask};
+pub use plan::{Notice, Origin, Planned, WardTask};
 pub use recipients::Recipient;
-pub use text::{Hospital, Unit};
+pub use rules::{Hospital, Rules, RulesFile, Unit};
 
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,11 @@ use super::circle::{Role, Target};
 use super::episode::{Episode, Issued, MovementKey, Person};
 use super::kind::{ExpectedReply, Kind, Urgency};
 use super::number::NoticeNumber;
+use super::pages::PageError;
 use super::recipients::Recipient;
+use super::rules::Rules;
 use super::statement::Statement;
-use super::text::{self, Hospital};
+use super::text;
 
 /// A notice that has no number yet. Serialises, so that one held for a human can be kept, sealed.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,26 @@ pub struct Planned {
     pub movement: Vec<MovementKey>,
     /// What the ward should do.
     pub ward_task: Option<WardTask>,
+    /// The number of an unseen notice whose place it takes.
+    #[serde(default)]
+    pub in_place_of: Option<NoticeNumber>,
+    /// For a planned discharge said again: in how many days.
+    #[serde(default)]
+    pub reminder: Option<u8>,
+    /// The message of the hospital's system that it comes from.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+}
+
+/// Which message of which system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// MSH-10.
+    pub control_id: String,
+    /// MSH-3.1.
+    pub application: String,
+    /// MSH-4.1.
+    pub facility: String,
 }
 
 /// A notice that is cancelled or replaced.
@@ -53,6 +75,10 @@ pub enum WardTask {
     RiskyDischarge,
     /// Telephone at once: somebody left without authorisation.
     CallAtOnce,
+    /// « Sortie non confirmée »: it is tomorrow, and who receives the person has not answered.
+    UnconfirmedDischarge,
+    /// People were told of a stay that is somebody else's: a breach to be documented.
+    PrivacyIncident,
 }
 
 /// A notice for one recipient.
@@ -78,27 +104,36 @@ pub struct Notice {
     pub expected_reply: ExpectedReply,
     /// The notice (number, version) that this one follows in its thread, for `In-Reply-To`.
     pub follows: Option<(NoticeNumber, u32)>,
+    /// For a planned discharge said again: in how many days.
+    pub reminder: Option<u8>,
 }
 
 impl Planned {
     /// Number and version: the fresh number and 1, or those of the next version of the notice
-    /// that is replaced. A cancellation is a notice of its own.
+    /// that is replaced. A cancellation is a notice of its own; a reminder is the notice that it
+    /// repeats.
     pub fn identity(&self, fresh: NoticeNumber) -> (NoticeNumber, u32) {
-        match (&self.earlier, self.kind) {
-            (Some(earlier), kind) if !matches!(kind, Kind::Cancellation { .. }) => {
+        match (&self.earlier, self.kind, self.in_place_of) {
+            (Some(earlier), ..) if self.reminder.is_some() => (earlier.number, earlier.version),
+            (Some(earlier), kind, _) if !matches!(kind, Kind::Cancellation { .. }) => {
                 (earlier.number, earlier.version.saturating_add(1))
             }
+            (_, _, Some(number)) => (number, 1),
             _ => (fresh, 1),
         }
     }
 
     /// Whether [`Planned::identity`] uses the fresh number.
     pub fn needs_number(&self) -> bool {
-        self.earlier.is_none() || matches!(self.kind, Kind::Cancellation { .. })
+        let is_cancellation = matches!(self.kind, Kind::Cancellation { .. });
+        (self.earlier.is_none() || is_cancellation) && self.in_place_of.is_none()
     }
 
     /// The notice for each recipient. `fresh` is the next number of the site's day.
-    pub fn issue(&self, fresh: NoticeNumber, hospital: &Hospital) -> Vec<Notice> {
+    ///
+    /// # Errors
+    /// [`PageError`] when a site's own template fails on this notice.
+    pub fn issue(&self, fresh: NoticeNumber, rules: &Rules) -> Result<Vec<Notice>, PageError> {
         let (number, version) = self.identity(fresh);
         let follows = self
             .earlier
@@ -110,9 +145,9 @@ impl Planned {
                 recipient,
                 number,
                 version,
-                hospital,
+                rules,
             };
-            Notice {
+            Ok(Notice {
                 number,
                 version,
                 kind: self.kind,
@@ -120,10 +155,11 @@ impl Planned {
                 role: recipient.role,
                 target: recipient.target.clone(),
                 subject: page.subject(),
-                text: page.body(),
+                text: page.body()?,
                 expected_reply: self.expected_reply(recipient.role),
                 follows,
-            }
+                reminder: self.reminder,
+            })
         };
         self.recipients.iter().map(address).collect()
     }
@@ -140,15 +176,39 @@ impl Planned {
         !is_cancelled
             && !episode.is_admission_cancelled()
             && !episode.has_identity_conflict
-            && episode.person.ipp == self.person.ipp
+            && (episode.person.ipp == self.person.ipp || episode.former.contains(&self.person.ipp))
     }
 
     /// The word that a recipient is asked to answer with.
     pub fn expected_reply(&self, role: Role) -> ExpectedReply {
         match (self.kind, role) {
-            (Kind::ReturnToNursingHome, Role::NursingHome) => ExpectedReply::Arrival,
-            (Kind::Death, _) => ExpectedReply::Nothing,
+            (Kind::ReturnToNursingHome | Kind::EmergencyEnd, Role::NursingHome) => {
+                ExpectedReply::Arrival
+            }
+            (Kind::Death | Kind::LeaveStart | Kind::LeaveEnd, _) => ExpectedReply::Nothing,
             _ => ExpectedReply::TakenCharge,
+        }
+    }
+}
+
+impl WardTask {
+    /// Its name in the template of tasks, and in what machines read.
+    pub fn name(self) -> &'static str {
+        match self {
+            WardTask::RiskyDischarge => "risky_discharge",
+            WardTask::CallAtOnce => "call_at_once",
+            WardTask::UnconfirmedDischarge => "unconfirmed_discharge",
+            WardTask::PrivacyIncident => "privacy_incident",
+        }
+    }
+
+    /// The subject of the ward's message, in French. It names nobody.
+    pub fn label(self) -> &'static str {
+        match self {
+            WardTask::RiskyDischarge => "Sortie à risque : à déplacer ou à confirmer",
+            WardTask::CallAtOnce => "Sortie sans autorisation : appeler maintenant",
+            WardTask::UnconfirmedDischarge => "Sortie prévue sans confirmation de l'accueil",
+            WardTask::PrivacyIncident => "Avis envoyé pour un autre patient : incident à déclarer",
         }
     }
 }

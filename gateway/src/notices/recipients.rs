@@ -1,11 +1,12 @@
 //! Who gets which kind, with which urgency.
 
 use serde::{Deserialize, Serialize};
+use time::Duration;
 
-use super::calendar::Calendar;
 use super::circle::{CareMember, Role, Target};
 use super::episode::Episode;
-use super::kind::{Kind, Urgency};
+use super::kind::{Kind, Slot, Urgency};
+use super::rules::{Rules, Weight};
 use super::statement::{Destination, Lateness, Statement};
 use liaison_directory_client::Finess;
 
@@ -33,13 +34,13 @@ pub fn audience(
     statement: &Statement,
     next: &Episode,
     members: &[&CareMember],
-    calendar: &Calendar,
+    rules: &Rules,
 ) -> Audience {
     let mut found = Audience {
         recipients: Vec::new(),
         missing: Vec::new(),
     };
-    for &role in roles(&statement.kind) {
+    for (role, weight) in rules.to(&statement.kind) {
         let targets = targets(role, statement, next, members);
         // A person without a nursing home or a nurse is the usual case; one without a family
         // doctor, or who returns to a nursing home not known, is somebody's to sort out.
@@ -49,7 +50,16 @@ pub fn audience(
             found.missing.push(role);
         }
         for (target, care_prescribed) in targets {
-            let urgency = urgency(role, statement, care_prescribed, calendar);
+            let told_of_entry = || {
+                next.live(Slot::Admission)
+                    .is_some_and(|entry| entry.went_to(&target))
+            };
+            let urgency = match weight {
+                Weight::InfoIfCare if !care_prescribed => continue,
+                Weight::UrgentAfterHoursIfToldOfEntry if !told_of_entry() => continue,
+                Weight::UrgentIfCare if care_prescribed => urgent(statement),
+                weight => urgency(weight, statement, rules),
+            };
             found.push(Recipient {
                 role,
                 target,
@@ -57,17 +67,15 @@ pub fn audience(
             });
         }
     }
-    if found.missing.contains(&Role::FamilyDoctor) && statement.kind != Kind::Transfer {
+    if found.missing.contains(&Role::FamilyDoctor) && has_fallback(&statement.kind) {
         for member in members
             .iter()
             .filter(|member| member.role == Role::Coordination)
         {
-            let urgency = urgency(Role::Coordination, statement, false, calendar);
-            let target = member.target.clone();
             found.push(Recipient {
                 role: Role::Coordination,
-                target,
-                urgency,
+                target: member.target.clone(),
+                urgency: urgency(Weight::UrgentAfterHours, statement, rules),
             });
         }
     }
@@ -86,50 +94,59 @@ impl Audience {
     }
 }
 
-fn roles(kind: &Kind) -> &'static [Role] {
-    use Role::{Coordination, FamilyDoctor, HomeNurse, NursingHome, Pharmacy};
-    match kind {
-        Kind::Admission => &[FamilyDoctor, NursingHome, HomeNurse, Coordination],
-        Kind::PlannedDischarge | Kind::ReturnToNursingHome => {
-            &[NursingHome, HomeNurse, Pharmacy, FamilyDoctor]
+/// Whether the coordination stands in for a family doctor who is not known.
+fn has_fallback(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Admission
+            | Kind::PlannedDischarge
+            | Kind::DischargeHome
+            | Kind::DischargeWithCare
+            | Kind::ReturnToNursingHome
+            | Kind::UnauthorisedExit
+    )
+}
+
+fn urgency(weight: Weight, statement: &Statement, rules: &Rules) -> Urgency {
+    match weight {
+        Weight::Urgent => urgent(statement),
+        Weight::Info | Weight::InfoIfCare => Urgency::Info,
+        _ if statement.lateness == Lateness::Regularisation => Urgency::Info,
+        Weight::Normal => Urgency::Normal,
+        Weight::UrgentAfterHours | Weight::UrgentIfCare | Weight::UrgentAfterHoursIfToldOfEntry => {
+            if is_after_hours(statement, rules) || is_missed_plan(statement) {
+                Urgency::Urgent
+            } else {
+                Urgency::Normal
+            }
         }
-        Kind::DischargeHome => &[FamilyDoctor, HomeNurse, Pharmacy, Coordination],
-        Kind::Transfer | Kind::UnauthorisedExit => &[FamilyDoctor, NursingHome],
-        Kind::Death => &[FamilyDoctor, NursingHome, HomeNurse, Pharmacy],
-        Kind::Cancellation { .. } => &[],
     }
 }
 
-fn urgency(
-    role: Role,
-    statement: &Statement,
-    care_prescribed: bool,
-    calendar: &Calendar,
-) -> Urgency {
-    if statement.lateness == Lateness::Regularisation {
-        return Urgency::Info;
+/// Nobody is hurried by what was typed in days later.
+fn urgent(statement: &Statement) -> Urgency {
+    match statement.lateness {
+        Lateness::Regularisation => Urgency::Info,
+        Lateness::InTime | Lateness::Late => Urgency::Urgent,
     }
-    let after_hours = || {
-        // Somebody who left at three in the afternoon and was typed in at nine in the evening
-        // arrives unexpected in the evening.
-        calendar.is_after_hours(statement.at)
-            || (statement.kind.slot() == Some(super::kind::Slot::Discharge)
-                && statement
-                    .recorded_at
-                    .is_some_and(|at| calendar.is_after_hours(at)))
-    };
-    let urgent = match statement.kind {
-        Kind::Admission => matches!(role, Role::NursingHome | Role::HomeNurse),
-        Kind::PlannedDischarge => after_hours(),
-        Kind::DischargeHome => (role == Role::HomeNurse && care_prescribed) || after_hours(),
-        Kind::ReturnToNursingHome | Kind::UnauthorisedExit => true,
-        Kind::Transfer | Kind::Death | Kind::Cancellation { .. } => false,
-    };
-    if urgent {
-        Urgency::Urgent
-    } else {
-        Urgency::Normal
-    }
+}
+
+fn is_after_hours(statement: &Statement, rules: &Rules) -> bool {
+    // Somebody who left at three in the afternoon and was typed in at nine in the evening arrives
+    // unexpected in the evening.
+    rules.calendar.is_after_hours(statement.at)
+        || (statement.kind.slot() == Some(Slot::Discharge)
+            && statement
+                .recorded_at
+                .is_some_and(|at| rules.calendar.is_after_hours(at)))
+}
+
+/// The return had been planned, and happens more than a day off the plan: nobody is ready.
+fn is_missed_plan(statement: &Statement) -> bool {
+    statement.kind.is_return()
+        && statement
+            .expected
+            .is_some_and(|expected| (expected.at - statement.at.at).abs() > Duration::hours(24))
 }
 
 fn targets(
@@ -153,7 +170,7 @@ fn targets(
             } => Finess::parse(finess).ok().map(Target::Finess),
             _ => None,
         },
-        Role::HomeNurse | Role::Pharmacy | Role::Coordination => None,
+        _ => None,
     };
     if let Some(target) = named {
         return vec![(target, false)];

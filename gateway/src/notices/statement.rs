@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use time::Duration;
 
 use super::circle::{CareMember, Role, Target};
-use super::decide::Silence;
-use super::episode::{Episode, subject};
+use super::decide::{Scene, Silence};
+use super::episode::{Episode, movement_keys, shares_key, subject};
 use super::french::Moment;
 use super::kind::{Kind, Slot};
+use super::rules::Rules;
 
 /// A movement typed in later than this is called late in the notice.
 const LATE: Duration = Duration::hours(4);
@@ -36,6 +37,12 @@ pub struct Statement {
     pub expected: Option<Moment>,
     /// For an admission: through emergency.
     pub through_emergency: bool,
+    /// For an admission: out of an emergency visit (A06).
+    #[serde(default)]
+    pub after_emergency: bool,
+    /// For a leave: when it is expected to end.
+    #[serde(default)]
+    pub expected_return: Option<Moment>,
     /// Code of the unit responsible (ZBE-7, else ZBE-8). Shown only under a name that the site
     /// gave it.
     pub unit: Option<String>,
@@ -51,6 +58,8 @@ pub enum Destination {
     Home,
     /// Home, with hospitalisation à domicile.
     HomeHospitalisation,
+    /// Home, with a SSIAD.
+    HomeCare,
     /// A nursing home.
     NursingHome {
         /// Its FINESS, where given.
@@ -76,17 +85,35 @@ pub enum Lateness {
 
 impl Statement {
     /// Whether a reader of one would learn nothing from the other.
-    pub fn says_the_same(&self, other: &Statement) -> bool {
+    pub fn says_the_same(&self, other: &Statement, rules: &Rules) -> bool {
         if self.kind != other.kind {
             return false;
         }
-        if self.kind == Kind::PlannedDischarge {
+        if matches!(self.kind, Kind::PlannedDischarge | Kind::PlannedAdmission) {
             // The date is the news; that a later message says where to, or no longer does, is not.
             let unsaid = [&self.destination, &other.destination].contains(&&Destination::Unsaid);
             return !has_moved(self.at, other.at)
                 && (unsaid || self.destination == other.destination);
         }
-        self.at.reads_as(&other.at) && self.destination == other.destination
+        let shown = |statement: &Statement| {
+            let unit = statement.unit.as_deref();
+            unit.map(|unit| {
+                let (name, phone) = rules.shown(Some(unit));
+                (name.to_owned(), phone.map(str::to_owned))
+            })
+        };
+        let same_unit = match (shown(self), shown(other)) {
+            (Some(one), Some(other)) => one == other,
+            // A message that does not say the unit does not change it.
+            _ => true,
+        };
+        let same_return = other.expected_return.is_none()
+            || self.expected_return.map(|at| at.words())
+                == other.expected_return.map(|at| at.words());
+        self.at.reads_as(&other.at)
+            && self.destination == other.destination
+            && same_unit
+            && same_return
     }
 }
 
@@ -107,34 +134,29 @@ impl fmt::Debug for Destination {
 ///
 /// # Errors
 /// Why it states nothing that anybody outside is told.
-pub fn statements(
-    event: &AdtEvent,
-    before: &Episode,
-    next: &Episode,
-    members: &[&CareMember],
-) -> Result<Vec<Statement>, Silence> {
+pub(super) fn statements(scene: &Scene<'_>, event: &AdtEvent) -> Result<Vec<Statement>, Silence> {
+    let Scene { next, rules, .. } = scene;
+    let unit = rules.unit(unit_code(event).as_deref());
+    if unit.is_some_and(|unit| unit.silent) {
+        return Err(Silence::SilentUnit);
+    }
     // Séances (R), outpatients (O) and emergency visits (E) are no stays; without a class the
     // feed is taken at its word.
-    let hospitalised = matches!(next.class, None | Some('I'));
+    let hospitalised = match next.class {
+        None | Some('I') => true,
+        Some(class) => unit.is_some_and(|unit| unit.also.contains(&class)),
+    };
     let trigger = subject(event);
     let mut found = Vec::new();
-    let main = match trigger {
-        Trigger::A01 | Trigger::A06 if hospitalised => admission(event, next),
-        Trigger::A03 if hospitalised => discharge(event, next, members),
-        Trigger::A01 | Trigger::A03 | Trigger::A16 | Trigger::A06 if !hospitalised => {
-            Err(Silence::NotAStay)
-        }
-        _ => Err(Silence::NotNotified),
-    };
-    let reason = match main {
+    let reason = match main(scene, event, hospitalised) {
         Ok(statement) => {
             found.push(statement);
             Silence::NothingNew
         }
         Err(reason) => reason,
     };
-    if hospitalised && trigger != Trigger::A03 && is_planning_news(trigger, before, next) {
-        match planned_discharge(event, next, members) {
+    if hospitalised && trigger != Trigger::A03 && is_planning_news(trigger, scene.before, next) {
+        match planned_discharge(event, next, scene.members) {
             Ok(planned) => found.push(planned),
             Err(reason) if trigger == Trigger::A16 => return Err(reason),
             Err(_) => {}
@@ -145,6 +167,50 @@ pub fn statements(
     } else {
         Ok(found)
     }
+}
+
+/// What the movement itself states.
+fn main(scene: &Scene<'_>, event: &AdtEvent, hospitalised: bool) -> Result<Statement, Silence> {
+    let Scene {
+        before,
+        next,
+        members,
+        ..
+    } = scene;
+    let emergency = next.class == Some('E');
+    match subject(event) {
+        Trigger::A01 | Trigger::A06 if hospitalised => admission(event, next),
+        Trigger::A02 if hospitalised && changes_site(event, before, next) => admission(event, next),
+        Trigger::A03 if hospitalised => discharge(event, next, members),
+        Trigger::A03 if emergency => emergency_end(event, next, members),
+        Trigger::A04 if emergency => emergency_visit(event, next, members),
+        Trigger::A05 | Trigger::A14 if hospitalised => planned_admission(event, next),
+        Trigger::A07 => follow_up(event, before, next),
+        Trigger::A21 if hospitalised => leave(event, next, Kind::LeaveStart),
+        Trigger::A22 if hospitalised => leave(event, next, Kind::LeaveEnd),
+        Trigger::A01
+        | Trigger::A03
+        | Trigger::A04
+        | Trigger::A06
+        | Trigger::A16
+        | Trigger::A21
+        | Trigger::A22
+            if !hospitalised =>
+        {
+            Err(Silence::NotAStay)
+        }
+        _ => Err(Silence::NotNotified),
+    }
+}
+
+/// Whether a move between units takes the person to another hospital, or corrects one that did.
+fn changes_site(event: &AdtEvent, before: &Episode, next: &Episode) -> bool {
+    let moved = before.site.is_some() && before.site != next.site;
+    let keys = movement_keys(event);
+    let announced = next.live_notices().any(|issued| {
+        issued.statement.kind == Kind::Admission && shares_key(&issued.movement, &keys)
+    });
+    moved || (announced && event.action == Action::Update)
 }
 
 /// Whether an event can be the one that announces a planned discharge: A16 itself, an admission,
@@ -181,8 +247,97 @@ fn admission(event: &AdtEvent, next: &Episode) -> Result<Statement, Silence> {
     if statement.lateness == Lateness::Regularisation {
         return Err(Silence::TooLate);
     }
-    statement.through_emergency = event.modes.through_emergency || event.trigger == Trigger::A06;
+    statement.after_emergency = subject(event) == Trigger::A06;
+    statement.through_emergency = event.modes.through_emergency || statement.after_emergency;
     Ok(statement)
+}
+
+/// A04 of class E. Only a resident of a nursing home, or somebody whom a carer follows, is told
+/// of: the nursing home has to send the treatment, and to expect the person back.
+fn emergency_visit(
+    event: &AdtEvent,
+    next: &Episode,
+    members: &[&CareMember],
+) -> Result<Statement, Silence> {
+    let resident = next.from_nursing_home || next.nursing_home.is_some();
+    if !resident && members.is_empty() {
+        return Err(Silence::NotFollowed);
+    }
+    let left = next
+        .movements
+        .iter()
+        .any(|record| record.is_discharge() && !record.is_cancelled);
+    if event.action == Action::Insert && (left || next.live(Slot::Admission).is_some()) {
+        return Err(Silence::AlreadyDischarged);
+    }
+    in_time(event, next, Kind::EmergencyVisit)
+}
+
+/// A03 of class E: whoever was told of the visit is told of its end; a nursing home that receives
+/// somebody back is told in any case.
+fn emergency_end(
+    event: &AdtEvent,
+    next: &Episode,
+    members: &[&CareMember],
+) -> Result<Statement, Silence> {
+    let announced = next.live(Slot::Emergency).is_some() || next.live(Slot::Discharge).is_some();
+    let mut statement = discharge(event, next, members)?;
+    match statement.kind {
+        Kind::ReturnToNursingHome => {}
+        _ if !announced => return Err(Silence::NotAStay),
+        Kind::DischargeHome | Kind::DischargeWithCare => {
+            statement.kind = Kind::EmergencyEnd;
+            statement.destination = Destination::Unsaid;
+        }
+        _ => {}
+    }
+    Ok(statement)
+}
+
+/// A07: the bed is given up, the stay goes on (PAM-FR: ZBE-4 says that it is no cancellation).
+fn follow_up(event: &AdtEvent, before: &Episode, next: &Episode) -> Result<Statement, Silence> {
+    let was_in_bed =
+        matches!(before.class, None | Some('I')) || next.live(Slot::Admission).is_some();
+    if !was_in_bed || next.live(Slot::Discharge).is_some() {
+        return Err(Silence::NotAStay);
+    }
+    in_time(event, next, Kind::OutpatientFollowUp)
+}
+
+fn leave(event: &AdtEvent, next: &Episode, kind: Kind) -> Result<Statement, Silence> {
+    let mut statement = in_time(event, next, kind)?;
+    statement.expected_return = event
+        .stay
+        .as_ref()
+        .and_then(|stay| stay.expected_return)
+        .map(Moment::from);
+    Ok(statement)
+}
+
+fn planned_admission(event: &AdtEvent, next: &Episode) -> Result<Statement, Silence> {
+    if next.live(Slot::Admission).is_some() {
+        return Err(Silence::NothingNew);
+    }
+    let mut statement = describe(event, Kind::PlannedAdmission, Destination::Unsaid)?;
+    statement.at = event.planned_at.map_or(statement.at, Moment::from);
+    statement.lateness = Lateness::InTime;
+    if event
+        .recorded_at
+        .is_some_and(|now| statement.at.at.date() < now.local.date())
+    {
+        return Err(Silence::InThePast);
+    }
+    Ok(statement)
+}
+
+/// A statement that is of no use two days later.
+fn in_time(event: &AdtEvent, next: &Episode, kind: Kind) -> Result<Statement, Silence> {
+    let mut statement = describe(event, kind, Destination::Unsaid)?;
+    keep_lateness(&mut statement, event, next);
+    match statement.lateness {
+        Lateness::Regularisation => Err(Silence::TooLate),
+        Lateness::InTime | Lateness::Late => Ok(statement),
+    }
 }
 
 fn discharge(
@@ -200,7 +355,8 @@ fn discharge(
     };
     let mut statement = describe(event, kind, destination)?;
     keep_lateness(&mut statement, event, next);
-    if statement.lateness == Lateness::Regularisation && next.live(Slot::Admission).is_none() {
+    let entry = next.live(Slot::Admission).or(next.live(Slot::Emergency));
+    if statement.lateness == Lateness::Regularisation && entry.is_none() {
         return Err(Silence::TooLate);
     }
     statement.expected = next.expected_discharge;
@@ -276,13 +432,25 @@ fn way_out(event: &AdtEvent, members: &[&CareMember]) -> Result<(Kind, Destinati
         return Ok((Kind::ReturnToNursingHome, nursing_home(event, members)));
     }
     if to == Some('6') {
-        return Ok((Kind::DischargeHome, Destination::HomeHospitalisation));
+        return Ok((Kind::DischargeWithCare, Destination::HomeHospitalisation));
     }
     match exit {
         Some('7') => Ok((Kind::Transfer, Destination::OtherHospital)),
-        Some('8') => Ok((Kind::DischargeHome, Destination::Home)),
+        Some('8') => Ok(home(members, Destination::Home)),
         _ if named.is_some() || to.is_some() => Ok((Kind::Transfer, Destination::OtherHospital)),
-        _ => Ok((Kind::DischargeHome, Destination::Unsaid)),
+        _ => Ok(home(members, Destination::Unsaid)),
+    }
+}
+
+/// A return home, with the service of the care circle that takes over there.
+fn home(members: &[&CareMember], plain: Destination) -> (Kind, Destination) {
+    let has = |role| members.iter().any(|member| member.role == role);
+    if has(Role::HomeHospitalisation) {
+        (Kind::DischargeWithCare, Destination::HomeHospitalisation)
+    } else if has(Role::HomeCareService) {
+        (Kind::DischargeWithCare, Destination::HomeCare)
+    } else {
+        (Kind::DischargeHome, plain)
     }
 }
 
@@ -331,13 +499,6 @@ fn describe(event: &AdtEvent, kind: Kind, destination: Destination) -> Result<St
     let delay = event
         .recorded_at
         .map_or(Duration::ZERO, |recorded| recorded.local - at.local);
-    let movement = event.movement.as_ref();
-    let unit = movement.and_then(|movement| {
-        [&movement.medical_unit, &movement.nursing_unit]
-            .into_iter()
-            .flatten()
-            .find_map(|unit| unit.code.clone())
-    });
     Ok(Statement {
         kind,
         at: at.into(),
@@ -350,8 +511,19 @@ fn describe(event: &AdtEvent, kind: Kind, destination: Destination) -> Result<St
         destination,
         expected: None,
         through_emergency: false,
-        unit,
+        after_emergency: false,
+        expected_return: None,
+        unit: unit_code(event),
     })
+}
+
+/// Code of the unit responsible: ZBE-7, else ZBE-8.
+fn unit_code(event: &AdtEvent) -> Option<String> {
+    let movement = event.movement.as_ref()?;
+    [&movement.medical_unit, &movement.nursing_unit]
+        .into_iter()
+        .flatten()
+        .find_map(|unit| unit.code.clone())
 }
 
 fn has_moved(one: Moment, other: Moment) -> bool {

@@ -1,39 +1,21 @@
-//! The words of a notice: templates in `gateway/templates/notices`, one a kind, a head and a foot
-//! that they share. First line a summary, « À FAIRE » last: readable in ten seconds on a
+//! The words of a notice: what the templates of `gateway/templates/notices` see, one a kind, a head
+//! and a foot that they share. First line a summary, « À FAIRE » last: readable in ten seconds on a
 //! telephone.
 
-use std::collections::BTreeMap;
+use liaison_directory_client::Rpps;
+use serde::Serialize;
+use time::macros::{date, datetime};
 
-use askama::Template;
-
-use super::circle::Role;
-use super::french::{numeric, ordinal};
+use super::circle::{Role, Target};
+use super::episode::Person;
+use super::french::{Moment, numeric, ordinal};
 use super::kind::{ExpectedReply, Kind, Urgency};
 use super::number::NoticeNumber;
+use super::pages::{PageError, Pages};
 use super::plan::{Earlier, Planned, WardTask};
 use super::recipients::Recipient;
+use super::rules::{Hospital, Rules};
 use super::statement::{Destination, Lateness, Statement};
-
-/// The hospital as a notice shows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hospital {
-    /// « CH d'Essai ».
-    pub name: String,
-    /// A number that answers day and night.
-    pub phone: Option<String>,
-    /// Units that may be named or have a telephone of their own, by their code (ZBE-7). List no
-    /// psychiatric unit's name here.
-    pub units: BTreeMap<String, Unit>,
-}
-
-/// A unit as a notice shows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unit {
-    /// Shown instead of « Service hospitalier ».
-    pub name: Option<String>,
-    /// Shown instead of the hospital's number.
-    pub phone: Option<String>,
-}
 
 /// One notice for one recipient, about to be worded.
 pub(super) struct Page<'a> {
@@ -41,7 +23,7 @@ pub(super) struct Page<'a> {
     pub(super) recipient: &'a Recipient,
     pub(super) number: NoticeNumber,
     pub(super) version: u32,
-    pub(super) hospital: &'a Hospital,
+    pub(super) rules: &'a Rules,
 }
 
 impl Page<'_> {
@@ -76,35 +58,40 @@ impl Page<'_> {
     }
 
     /// The body.
-    pub(super) fn body(&self) -> String {
-        let page = self.view();
-        let page = &page;
-        let rendered = match self.planned.kind {
-            Kind::Admission => Admission { page }.render(),
-            Kind::PlannedDischarge => PlannedDischarge { page }.render(),
-            Kind::DischargeHome => DischargeHome { page }.render(),
-            Kind::ReturnToNursingHome => ReturnToNursingHome { page }.render(),
-            Kind::Transfer => Transfer { page }.render(),
-            Kind::UnauthorisedExit => UnauthorisedExit { page }.render(),
-            Kind::Death => Death { page }.render(),
-            Kind::Cancellation { .. } => Cancellation { page }.render(),
-        };
-        // Rendering texts into a `String` has nothing that can fail.
-        #[expect(
-            clippy::expect_used,
-            reason = "no template calls a filter that can fail"
-        )]
-        let mut text = rendered.expect("a notice renders");
+    ///
+    /// # Errors
+    /// [`PageError`] when a site's own template fails on this notice.
+    pub(super) fn body(&self) -> Result<String, PageError> {
+        self.body_by(&self.rules.pages)
+    }
+
+    fn body_by(&self, pages: &Pages) -> Result<String, PageError> {
+        let name = format!("notices/{}.txt", self.planned.kind.name());
+        let mut text = pages.render(&name, self.view())?;
         text.push('\n');
-        text
+        Ok(text)
     }
 
     fn title(&self) -> String {
         let statement = &self.planned.statement;
         match (self.planned.kind, &statement.destination) {
             (Kind::PlannedDischarge, _) => format!("Sortie prévue le {}", statement.at.words()),
-            (Kind::DischargeHome, Destination::HomeHospitalisation) => {
+            (Kind::PlannedAdmission, _) => format!("Entrée prévue le {}", statement.at.words()),
+            (Kind::Admission, _) if statement.after_emergency => {
+                "Hospitalisation après urgences".to_owned()
+            }
+            (Kind::DischargeWithCare, Destination::HomeHospitalisation) => {
                 "Sortie à domicile avec HAD".to_owned()
+            }
+            (Kind::DischargeWithCare, Destination::HomeCare) => {
+                "Sortie à domicile avec SSIAD".to_owned()
+            }
+            (Kind::LeaveStart, _) => {
+                let from = numeric(statement.at.at.date());
+                match statement.expected_return {
+                    Some(until) => format!("Permission du {from} au {}", numeric(until.at.date())),
+                    None => format!("Permission du {from}"),
+                }
             }
             (kind, _) => kind.label().to_owned(),
         }
@@ -114,17 +101,11 @@ impl Page<'_> {
         let Page {
             planned,
             recipient,
-            hospital,
+            rules,
             ..
         } = *self;
         let statement = &planned.statement;
-        let unit = statement
-            .unit
-            .as_ref()
-            .and_then(|code| hospital.units.get(code));
-        let phone = unit
-            .and_then(|unit| unit.phone.as_ref())
-            .or(hospital.phone.as_ref());
+        let (unit, phone) = rules.shown(statement.unit.as_deref());
         View {
             title: self.title().to_uppercase(),
             urgent: recipient.urgency == Urgency::Urgent,
@@ -135,23 +116,35 @@ impl Page<'_> {
             correction: planned
                 .earlier
                 .as_ref()
-                .map(|earlier| correction(earlier, statement)),
+                .filter(|_| planned.reminder.is_none())
+                .map(|earlier| correction(earlier, statement, rules)),
             cancelled: planned.earlier.as_ref().map(cancelled).unwrap_or_default(),
-            still_in_hospital: statement.kind != Kind::Admission,
+            still_in_hospital: !matches!(
+                statement.kind,
+                Kind::Admission | Kind::EmergencyVisit | Kind::PlannedAdmission
+            ),
+            wrong_patient: planned.ward_task == Some(WardTask::PrivacyIncident),
+            reminder: planned.reminder,
             person: self.person(),
             at: statement.at.words(),
             recorded: recorded(statement),
-            unit: unit
-                .and_then(|unit| unit.name.clone())
-                .unwrap_or("Service hospitalier".to_owned()),
-            hospital: hospital.name.clone(),
-            phone: phone.cloned(),
+            unit: unit.to_owned(),
+            hospital: rules.hospital.name.clone(),
+            phone: phone.map(str::to_owned),
             destination: destination(statement),
             planning: planning(statement),
+            unscheduled: statement.kind.is_return() && is_unscheduled(statement),
+            expected_return: statement.expected_return.map(|until| until.words()),
             through_emergency: statement.through_emergency,
-            risky: planned.ward_task == Some(WardTask::RiskyDischarge),
+            risky: planned.ward_task == Some(WardTask::RiskyDischarge)
+                || (statement.kind == Kind::PlannedDischarge
+                    && rules.calendar.is_after_hours(statement.at)),
             no_family_doctor: planned.missing.contains(&Role::FamilyDoctor),
             role: recipient.role,
+            at_home: matches!(
+                recipient.role,
+                Role::HomeNurse | Role::HomeCareService | Role::HomeHospitalisation
+            ),
             reply: planned.expected_reply(recipient.role),
         }
     }
@@ -179,7 +172,8 @@ impl Page<'_> {
     }
 }
 
-/// What the templates see.
+/// What the templates see; [`super::pages`] lists it for those who write them.
+#[derive(Serialize)]
 struct View {
     title: String,
     urgent: bool,
@@ -190,6 +184,8 @@ struct View {
     correction: Option<String>,
     cancelled: String,
     still_in_hospital: bool,
+    wrong_patient: bool,
+    reminder: Option<u8>,
     person: String,
     at: String,
     recorded: Option<String>,
@@ -198,60 +194,132 @@ struct View {
     phone: Option<String>,
     destination: Option<String>,
     planning: Option<String>,
+    unscheduled: bool,
+    expected_return: Option<String>,
     through_emergency: bool,
     risky: bool,
     no_family_doctor: bool,
     role: Role,
+    at_home: bool,
     reply: ExpectedReply,
 }
 
-impl View {
-    fn to_doctor(&self) -> bool {
-        self.role == Role::FamilyDoctor
-    }
-
-    fn to_nursing_home(&self) -> bool {
-        self.role == Role::NursingHome
-    }
-
-    fn to_nurse(&self) -> bool {
-        self.role == Role::HomeNurse
-    }
-
-    fn to_pharmacy(&self) -> bool {
-        self.role == Role::Pharmacy
-    }
-
-    fn wants_arrival(&self) -> bool {
-        self.reply == ExpectedReply::Arrival
-    }
+/// What the template of a ward's task sees.
+#[derive(Serialize)]
+pub(crate) struct TaskView {
+    /// The subject.
+    pub(crate) title: &'static str,
+    /// [`WardTask::name`].
+    pub(crate) task: &'static str,
+    /// The hospital's own number of the stay.
+    pub(crate) visit: String,
+    /// The notice's number.
+    pub(crate) number: String,
+    /// When the discharge is planned for, or happened.
+    pub(crate) at: String,
+    /// Who has not answered, or was told wrongly: roles, never a patient.
+    pub(crate) waiting_for: Vec<String>,
 }
 
-macro_rules! pages {
-    ($($name:ident $path:literal)*) => {
-        $(
-            #[derive(Template)]
-            #[template(path = $path, escape = "none")]
-            struct $name<'a> {
-                page: &'a View,
-            }
-        )*
+/// Renders every kind for every role, as first notice, correction and cancellation, and every
+/// task, with a made-up person.
+///
+/// # Errors
+/// The first [`PageError`].
+pub(super) fn try_all(pages: &Pages) -> Result<(), PageError> {
+    let rules = Rules::of(Hospital {
+        name: "CH d'Essai".to_owned(),
+        phone: Some("01 00 00 00 00".to_owned()),
+        ..Hospital::default()
+    });
+    let number = NoticeNumber::new(date!(2026 - 11 - 21), 45);
+    let Ok(target) = Rpps::parse("00000000000").map(Target::Rpps) else {
+        return Ok(());
     };
+    for kind in Kind::STATED {
+        for role in Role::ALL {
+            for planned in made_up(kind, number) {
+                let recipient = Recipient {
+                    role,
+                    target: target.clone(),
+                    urgency: Urgency::Urgent,
+                };
+                let page = Page {
+                    planned: &planned,
+                    recipient: &recipient,
+                    number,
+                    version: 1,
+                    rules: &rules,
+                };
+                page.body_by(pages)?;
+            }
+        }
+    }
+    for task in [
+        WardTask::RiskyDischarge,
+        WardTask::CallAtOnce,
+        WardTask::UnconfirmedDischarge,
+        WardTask::PrivacyIncident,
+    ] {
+        let view = TaskView {
+            title: task.label(),
+            task: task.name(),
+            visit: "1".to_owned(),
+            number: number.to_string(),
+            at: "lundi".to_owned(),
+            waiting_for: vec!["EHPAD".to_owned()],
+        };
+        pages.render("tasks/ward_task.txt", view)?;
+    }
+    Ok(())
 }
 
-pages! {
-    Admission "notices/admission.txt"
-    PlannedDischarge "notices/planned_discharge.txt"
-    DischargeHome "notices/discharge_home.txt"
-    ReturnToNursingHome "notices/return_to_nursing_home.txt"
-    Transfer "notices/transfer.txt"
-    UnauthorisedExit "notices/unauthorised_exit.txt"
-    Death "notices/death.txt"
-    Cancellation "notices/cancellation.txt"
+fn made_up(kind: Kind, number: NoticeNumber) -> [Planned; 3] {
+    let at = Moment {
+        at: datetime!(2026-11-21 20:30),
+        has_time: true,
+    };
+    let first = Planned {
+        kind,
+        person: Person::default(),
+        statement: Statement {
+            kind,
+            at,
+            recorded_at: Some(at),
+            lateness: Lateness::Late,
+            destination: Destination::Home,
+            expected: Some(at),
+            through_emergency: true,
+            after_emergency: false,
+            expected_return: Some(at),
+            unit: None,
+        },
+        earlier: None,
+        recipients: Vec::new(),
+        missing: vec![Role::FamilyDoctor],
+        movement: Vec::new(),
+        ward_task: None,
+        in_place_of: None,
+        reminder: None,
+        origin: None,
+    };
+    let correction = Planned {
+        earlier: Some(Earlier {
+            number,
+            version: 1,
+            statement: first.statement.clone(),
+        }),
+        ..first.clone()
+    };
+    let cancellation = Planned {
+        kind: Kind::Cancellation { of: number },
+        ..correction.clone()
+    };
+    [first, correction, cancellation]
 }
 
 /// The differences, for the first line of a new version.
-fn correction(earlier: &Earlier, now: &Statement) -> String {
+fn correction(earlier: &Earlier, now: &Statement, rules: &Rules) -> String {
     let before = &earlier.statement;
     let mut differences = Vec::new();
     if before.kind != now.kind {
@@ -270,6 +338,20 @@ fn correction(earlier: &Earlier, now: &Statement) -> String {
     }
     if before.kind == now.kind && before.destination != now.destination {
         differences.push("destination modifiée".to_owned());
+    }
+    if let (Some(_), Some(_)) = (&before.unit, &now.unit) {
+        let (was, is) = (
+            rules.shown(before.unit.as_deref()),
+            rules.shown(now.unit.as_deref()),
+        );
+        if was != is {
+            differences.push(format!("service : {} au lieu de {}", is.0, was.0));
+        }
+    }
+    if let Some(until) = now.expected_return
+        && before.expected_return != now.expected_return
+    {
+        differences.push(format!("retour prévu le {}", until.words()));
     }
     if differences.is_empty() {
         differences.push("précisions".to_owned());
@@ -296,7 +378,11 @@ fn cancelled(earlier: &Earlier) -> String {
 /// When it was typed in, where that is not when it happened.
 fn recorded(statement: &Statement) -> Option<String> {
     let recorded = statement.recorded_at?;
-    if statement.kind == Kind::PlannedDischarge || recorded.reads_as(&statement.at) {
+    let planned = matches!(
+        statement.kind,
+        Kind::PlannedDischarge | Kind::PlannedAdmission
+    );
+    if planned || recorded.reads_as(&statement.at) {
         return None;
     }
     let when = if recorded.at.date() == statement.at.at.date() && recorded.has_time {
@@ -317,6 +403,7 @@ fn destination(statement: &Statement) -> Option<String> {
         Destination::HomeHospitalisation => {
             Some("domicile, avec hospitalisation à domicile (HAD)".to_owned())
         }
+        Destination::HomeCare => Some("domicile, avec le SSIAD".to_owned()),
         Destination::NursingHome { finess, name } => Some(match (name, finess) {
             (Some(name), _) => name.clone(),
             (None, Some(finess)) => format!("EHPAD, FINESS {finess}"),
@@ -331,8 +418,7 @@ fn planning(statement: &Statement) -> Option<String> {
     let Some(expected) = statement.expected else {
         return Some("Sortie non annoncée à l'avance.".to_owned());
     };
-    let far = (expected.at - statement.at.at).abs() > time::Duration::hours(24)
-        || (!expected.has_time && expected.at.date() != statement.at.at.date());
+    let far = is_unscheduled(statement);
     let verb = if far {
         "non reconfirmée depuis"
     } else {
@@ -344,4 +430,13 @@ fn planning(statement: &Statement) -> Option<String> {
         numeric(expected.at.date())
     };
     Some(format!("Sortie prévue le {when}, {verb}."))
+}
+
+/// Whether a person left at another time than had been planned, by a day or more, or without a
+/// plan.
+fn is_unscheduled(statement: &Statement) -> bool {
+    statement.expected.is_none_or(|expected| {
+        (expected.at - statement.at.at).abs() > time::Duration::hours(24)
+            || (!expected.has_time && expected.at.date() != statement.at.at.date())
+    })
 }

@@ -21,6 +21,7 @@ pub const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("0001_outbound.sql"),
         include_str!("0002_submitted.sql"),
+        include_str!("0003_lanes.sql"),
     ],
 };
 
@@ -162,6 +163,73 @@ impl Drafts {
         Ok(())
     }
 
+    /// As [`Drafts::insert`], for one of several drafts that must be handed over in the order of
+    /// their insertion: those of one lane. An urgent one lends its urgency to those before it, so
+    /// that it overtakes every other lane but never its own.
+    ///
+    /// # Errors
+    /// [`GatewayError::Store`]; the caller's transaction must then fail.
+    pub async fn insert_in_lane(
+        &self,
+        tx: &mut AnyConnection,
+        draft: &Draft,
+        at: OffsetDateTime,
+        lane: &[u8],
+    ) -> Result<(), GatewayError> {
+        self.insert(tx, draft, at).await?;
+        sqlx::query(
+            "UPDATE draft SET lane = $2,
+             position = (SELECT COALESCE(MAX(d.position), 0) + 1 FROM draft d WHERE d.lane = $2)
+             WHERE envelope = $1",
+        )
+        .bind(draft.envelope.as_str())
+        .bind(lane.to_vec())
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("UPDATE draft SET urgency = $2 WHERE lane = $1 AND urgency < $2")
+            .bind(lane.to_vec())
+            .bind(draft.urgency.rank())
+            .execute(&mut *tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Changes the text of the drafts of a lane that have not been handed over.
+    ///
+    /// # Errors
+    /// [`GatewayError`]; the caller's transaction must then fail.
+    pub(crate) async fn amend(
+        &self,
+        tx: &mut AnyConnection,
+        lane: &[u8],
+        change: impl Fn(&str) -> String + Sync,
+    ) -> Result<(), GatewayError> {
+        let rows = sqlx::query("SELECT envelope, content FROM draft WHERE lane = $1")
+            .bind(lane.to_vec())
+            .fetch_all(&mut *tx)
+            .await?;
+        for row in rows {
+            let envelope: String = row.try_get("envelope")?;
+            let plain = self
+                .key
+                .open(&envelope, &row.try_get::<Vec<u8>, _>("content")?)?;
+            let mut draft: Draft =
+                serde_json::from_slice(&plain).map_err(|_| GatewayError::Stored("draft"))?;
+            let Content::Text { text, .. } = &mut draft.content else {
+                continue;
+            };
+            *text = change(text);
+            let plain = serde_json::to_vec(&draft)
+                .map_err(|_| GatewayError::Stored("draft to be written"))?;
+            sqlx::query("UPDATE draft SET content = $2 WHERE envelope = $1")
+                .bind(&envelope)
+                .bind(self.key.seal(&envelope, &plain)?)
+                .execute(&mut *tx)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Tells the worker that a committed transaction has added drafts.
     pub fn wake(&self) {
         self.waiting.notify_one();
@@ -189,6 +257,9 @@ impl Drafts {
         let rows = sqlx::query(
             "SELECT envelope, created_at, attempts, content FROM draft
              WHERE held = 0 AND next_attempt_at <= $1
+             AND (lane IS NULL OR NOT EXISTS (
+                 SELECT 1 FROM draft earlier WHERE earlier.lane = draft.lane
+                 AND earlier.position < draft.position AND earlier.held = 0))
              ORDER BY urgency DESC, created_at LIMIT $2",
         )
         .bind(millis(now))

@@ -5,6 +5,7 @@
 //! - [`patient`]: PID, PD1, NK1.
 //! - [`movement`]: PV1, PV2, ZBE, ZFM: the stay and what happened to it.
 //! - [`doctor`]: the family doctor, from ROL.
+//! - [`merge`]: MRG: which identifiers give way in A40, A44 and A47.
 //!
 //! PV2-3, ZFV-10, ZFS and the diagnosis segments are not read at all: what they say must never be
 //! in a notice.
@@ -15,6 +16,7 @@
 //! date, address) may be missing or odd. International feeds without ZBE are taken.
 
 pub mod doctor;
+pub mod merge;
 pub mod movement;
 pub mod patient;
 pub mod trigger;
@@ -24,6 +26,7 @@ mod text;
 use std::fmt;
 
 pub use doctor::{FamilyDoctor, Rpps};
+pub use merge::Merge;
 pub use movement::{Finess, Modes, Movement, MovementId, Stay, Unit};
 pub use patient::{Address, Ins, InsKind, Patient, PersonName, Relative, RelativeRole};
 pub use trigger::{Action, Trigger};
@@ -46,6 +49,8 @@ pub struct AdtEvent {
     /// MSH-4.1: the facility that sends; with it every identifier of patients, visits and
     /// movements is read.
     pub facility: String,
+    /// MSH-3.1: the system that sends.
+    pub application: String,
     /// MSH-11.
     pub processing: Processing,
     /// EVN-2: when it was typed in.
@@ -59,6 +64,10 @@ pub struct AdtEvent {
     /// PV1-19.1, or PID-18.1 (the dossier) where a feed has no visit number. Always there for a
     /// trigger that concerns a visit ([`Trigger::concerns_visit`]).
     pub visit: Option<String>,
+    /// PID-18.1: the dossier, which may hold several visits.
+    pub dossier: Option<String>,
+    /// MRG: the identifiers that give way.
+    pub merge: Option<Merge>,
     /// PV1 and PV2.
     pub stay: Option<Stay>,
     /// ZBE.
@@ -132,12 +141,17 @@ impl AdtEvent {
             action,
             control_id,
             facility,
+            application: clean(msh.field(3).component(1)).unwrap_or_default(),
             processing,
             recorded_at: time(2).or_else(|| Timestamp::parse(&msh.field(7).component(1).text())),
             planned_at: time(3),
             occurred_at: time(6),
             patient,
             visit,
+            dossier: message
+                .segment("PID")
+                .and_then(|pid| clean(pid.field(18).component(1))),
+            merge: Merge::read(message),
             stay,
             movement,
             modes: Modes::read(message),
@@ -149,11 +163,21 @@ impl AdtEvent {
         })
     }
 
-    /// When it happened: ZBE-2, else EVN-6, else EVN-2.
+    /// When it happened: ZBE-2; without ZBE (international feeds) the time of the visit itself
+    /// (PV1-44 of an admission, PV1-45 of a discharge), else EVN-6, else EVN-2.
     pub fn effective_at(&self) -> Option<Timestamp> {
+        let of_visit = || {
+            let stay = self.stay.as_ref()?;
+            match self.trigger {
+                Trigger::A01 | Trigger::A04 => stay.admitted_at,
+                Trigger::A03 => stay.discharged_at,
+                _ => None,
+            }
+        };
         self.movement
             .as_ref()
             .map(|movement| movement.effective_at)
+            .or_else(of_visit)
             .or(self.occurred_at)
             .or(self.recorded_at)
     }

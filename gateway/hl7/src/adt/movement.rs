@@ -47,6 +47,11 @@ pub struct Stay {
     pub expected_discharge: Option<Timestamp>,
     /// PV2-9 is `""`: no longer expected at any known time.
     pub expected_discharge_removed: bool,
+    /// PV2-47: when a leave (A21) is expected to end.
+    pub expected_return: Option<Timestamp>,
+    /// PV1-3.4: the facility where the person lies, its second subcomponent (FINESS) before its
+    /// first.
+    pub site: Option<String>,
     /// PV2-22 is Y, or PV1-16 (VIP) has a value other than N.
     pub is_protected: bool,
 }
@@ -122,6 +127,12 @@ impl Stay {
                 None => None,
             },
             expected_discharge_removed: expected.is_some_and(|expected| expected.is_delete()),
+            expected_return: pv2
+                .and_then(|pv2| Timestamp::parse(&pv2.field(47).component(1).text())),
+            site: {
+                let facility = pv1.field(3).component(4);
+                clean(facility.subcomponent(2)).or_else(|| clean(facility.subcomponent(1)))
+            },
             is_protected: protected || is_vip(pv1.field(16).component(1)),
         }))
     }

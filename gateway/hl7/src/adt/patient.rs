@@ -224,11 +224,11 @@ impl Relative {
     }
 }
 
-fn is_ins(id: Element<'_>) -> bool {
+pub(super) fn is_ins(id: Element<'_>) -> bool {
     id.component(5).is("INS") || InsKind::from_oid(id.component(4).subcomponent(2)).is_some()
 }
 
-fn read_ipp(identifiers: Element<'_>) -> Option<String> {
+pub(super) fn read_ipp(identifiers: Element<'_>) -> Option<String> {
     let value = |id: Element<'_>| clean(id.component(1));
     identifiers
         .repetitions()

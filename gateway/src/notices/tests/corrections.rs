@@ -1,6 +1,7 @@
 //! Cancellations and new versions.
 
 use super::*;
+use crate::notices::kind::Slot;
 
 fn correction(decision: Decision) -> (Vec<Withdrawal>, Vec<Planned>) {
     match decision {
@@ -187,10 +188,53 @@ fn a_corrected_notice_that_nobody_saw_is_withdrawn_and_begun_anew() {
         ..discharge_home().update()
     }));
     assert_eq!(withdrawn[0].number, number(46));
-    assert!(notices[0].needs_number());
-    assert_eq!((day.sent[0].number, day.sent[0].version), (number(47), 1));
+    assert_eq!(
+        notices[0].in_place_of,
+        Some(number(46)),
+        "no gap in the numbers"
+    );
+    assert_eq!((day.sent[0].number, day.sent[0].version), (number(46), 1));
     assert!(day.sent[0].text.starts_with("SORTIE À DOMICILE"));
     assert_eq!(day.episode.unwrap().live_notices().count(), 2);
+}
+
+#[test]
+fn a_version_that_nobody_saw_is_taken_back_to_the_one_that_people_saw() {
+    let seen = || {
+        let mut day = Day::admitted();
+        day.receive(&discharge_home());
+        day.delivery = Delivery::Waiting;
+        day.receive(&Adt {
+            effective: "20261119130000",
+            ..discharge_home().update()
+        });
+        day.sent.clear();
+        day
+    };
+    // Corrected again: still the second version, of what people saw.
+    let mut day = seen();
+    let (withdrawn, notices) = correction(day.receive(&Adt {
+        effective: "20261119120000",
+        ..discharge_home().update()
+    }));
+    assert_eq!((withdrawn.len(), notices.len()), (1, 1));
+    assert_eq!((day.sent[0].number, day.sent[0].version), (number(46), 2));
+    assert!(
+        day.sent[0]
+            .text
+            .contains("12 h au lieu de jeudi 19/11/2026 à 14 h")
+    );
+    // Corrected back: nobody hears of it.
+    let mut day = seen();
+    let (withdrawn, notices) = correction(day.receive(&discharge_home().update()));
+    assert_eq!((withdrawn.len(), notices.len()), (1, 0));
+    let live = day.episode.as_ref().unwrap().live(Slot::Discharge);
+    assert_eq!(live.unwrap().version, 1);
+    // Cancelled: those who saw the first version are told.
+    let mut day = seen();
+    let (withdrawn, notices) = correction(day.receive(&discharge_home().cancel("A13")));
+    assert_eq!((withdrawn.len(), notices.len()), (1, 1));
+    assert_eq!(notices[0].kind, Kind::Cancellation { of: number(46) });
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::*;
 struct Day {
     episode: Option<Episode>,
     circle: CareCircle,
-    hospital: Hospital,
+    rules: Rules,
     delivery: Delivery,
     numbers: u32,
     sent: Vec<Notice>,
@@ -29,11 +29,11 @@ impl Day {
         Day {
             episode: None,
             circle: circle(),
-            hospital: Hospital {
+            rules: Rules::of(Hospital {
                 name: "CH d'Essai".to_owned(),
                 phone,
                 ..Hospital::default()
-            },
+            }),
             delivery: Delivery::HandedOver,
             numbers: 44,
             sent: Vec::new(),
@@ -47,29 +47,53 @@ impl Day {
     fn receive_text(&mut self, text: &str) -> Decision {
         let wire = text.replace('\n', "\r");
         let event = AdtEvent::parse(&Message::parse(wire.as_bytes()).unwrap()).unwrap();
-        let episode = self
-            .episode
+        self.episode
             .get_or_insert_with(|| Episode::begin(&event).unwrap());
-        let decision = decide(episode, &event, &self.circle, &Calendar::default());
-        episode.absorb(&event);
-        let (withdrawn, notices): (&[Withdrawal], &[Planned]) = match &decision {
+        if let Some(before) = first(
+            self.episode.as_mut().unwrap(),
+            &event,
+            &self.circle,
+            &self.rules,
+        ) {
+            self.apply(&before);
+            self.receive_event(&event);
+            return before;
+        }
+        self.receive_event(&event)
+    }
+
+    fn receive_event(&mut self, event: &AdtEvent) -> Decision {
+        let episode = self.episode.as_mut().unwrap();
+        let decision = take(episode, event, &self.circle, &self.rules);
+        self.apply(&decision);
+        let episode = self.episode.as_mut().unwrap();
+        // What is kept between two events is JSON: nothing may depend on more.
+        let json = serde_json::to_string(episode).unwrap();
+        *episode = serde_json::from_str(&json).unwrap();
+        decision
+    }
+
+    /// Numbers, issues and records what a decision gives.
+    fn apply(&mut self, decision: &Decision) {
+        let (withdrawn, notices): (&[Withdrawal], &[Planned]) = match decision {
             Decision::Notices(notices) => (&[], notices),
             Decision::Correction { withdrawn, notices } => (withdrawn, notices),
-            Decision::NoNotice(_) | Decision::Held { .. } => (&[], &[]),
+            Decision::Held {
+                withdrawn, leaving, ..
+            } => (withdrawn, leaving),
+            Decision::NoNotice(_) => (&[], &[]),
         };
+        let episode = self.episode.as_mut().unwrap();
         for withdrawal in withdrawn {
             episode.mark_withdrawn(withdrawal.number);
         }
         for planned in notices {
             self.numbers += u32::from(planned.needs_number());
             let number = NoticeNumber::new(date!(2026 - 11 - 21), self.numbers);
-            self.sent.extend(planned.issue(number, &self.hospital));
+            self.sent
+                .extend(planned.issue(number, &self.rules).unwrap());
             episode.record(planned, number, self.delivery);
         }
-        // What is kept between two events is JSON: nothing may depend on more.
-        let json = serde_json::to_string(episode).unwrap();
-        *episode = serde_json::from_str(&json).unwrap();
-        decision
     }
 
     /// Kinds, recipients and urgencies since the last call, in order.

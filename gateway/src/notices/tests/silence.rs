@@ -64,7 +64,7 @@ fn an_event_about_a_person_alone_has_no_episode() {
     assert!(Episode::begin(&event).is_none());
     let mut day = Day::admitted();
     let episode = day.episode.take().unwrap();
-    let decision = decide(&episode, &event, &day.circle, &Calendar::default());
+    let decision = decide(&episode, &event, &day.circle, &day.rules);
     assert_eq!(decision, Decision::NoNotice(Silence::NoVisit));
 }
 
@@ -178,31 +178,44 @@ fn a_stay_that_names_another_patient_waits_until_a_human_says_so() {
         ipp: "900999",
         ..discharge_home()
     };
-    let held = Decision::Held {
-        reason: HoldReason::PatientChanged,
-        withdrawn: Vec::new(),
-        notices: Vec::new(),
-    };
-    assert_eq!(day.receive(&other), held);
-    let again = Adt {
-        movement: "M5",
-        ..other
-    };
-    assert_eq!(day.receive(&again), held, "the conflict lasts");
+    for event in [
+        other.clone(),
+        Adt {
+            movement: "M5",
+            expected: "20261124110000",
+            ..a16()
+        },
+    ] {
+        let event = Adt {
+            ipp: "900999",
+            doctor: true,
+            ..event
+        };
+        let Decision::Held {
+            reason,
+            leaving,
+            notices,
+            ..
+        } = day.receive(&event)
+        else {
+            panic!("it is held");
+        };
+        assert_eq!(reason, HoldReason::PatientChanged, "the conflict lasts");
+        assert!(leaving.is_empty() && !notices.is_empty());
+    }
 
     day.episode.as_mut().unwrap().accept_patient();
     let accepted = day.receive(&Adt {
         movement: "M6",
-        ..again
+        ipp: "900999",
+        ..Adt::new("A03", "M6")
     });
     // Neither the doctor nor the circle of the other patient hears of it.
-    assert!(matches!(
-        accepted,
-        Decision::Held {
-            reason: HoldReason::NoRecipient,
-            ..
-        }
-    ));
+    let Decision::Notices(notices) = accepted else {
+        panic!("it leaves");
+    };
+    assert_eq!(notices[0].recipients.len(), 1);
+    assert_eq!(notices[0].recipients[0].target, rpps("00000000011"));
 }
 
 #[test]

@@ -180,8 +180,12 @@ fn a_unit_is_named_only_where_the_site_says_so() {
     let geriatrics = Unit {
         name: Some("Gériatrie".to_owned()),
         phone: Some("01 00 00 00 99".to_owned()),
+        ..Unit::default()
     };
-    day.hospital.units.insert("3120".to_owned(), geriatrics);
+    day.rules
+        .hospital
+        .units
+        .insert("3120".to_owned(), geriatrics);
     day.receive(&a01());
     assert!(
         day.sent[0]
@@ -193,7 +197,7 @@ fn a_unit_is_named_only_where_the_site_says_so() {
 #[test]
 fn a_hospital_without_telephone_offers_none() {
     let mut day = Day::new();
-    day.hospital.phone = None;
+    day.rules.hospital.phone = None;
     day.receive(&a01());
     assert!(
         day.sent

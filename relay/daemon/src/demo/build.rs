@@ -12,7 +12,7 @@ use liaison_certs_dev::SavedIdentity;
 use liaison_directory::import::{EntriesFile, OrganisationRow, PersonRow, RelayRow, ServiceRow};
 use liaison_directory_client::{CacheSettings, Host};
 use liaison_gateway::keys::SiteKey;
-use liaison_gateway::settings::{HospitalSettings, ReportsSettings};
+use liaison_gateway::settings::{DropFolderSettings, HospitalSettings, ReportsSettings};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -158,6 +158,7 @@ impl Builder {
                 &folder.join("care-circles.toml"),
                 feed::CARE_CIRCLES.as_bytes(),
             )?;
+            write(&folder.join("rules.toml"), feed::RULES.as_bytes())?;
         }
         let domain = parse_domain(role.domain)?;
         let doors = Doors {
@@ -226,6 +227,13 @@ impl Builder {
                 sender: parse_address("avis@ch-valombre.test")?,
                 telephone: "01 00 00 00 00".to_owned(),
                 care_circles: Some(folder.join("care-circles.toml")),
+                allow: Vec::new(),
+                drop_folder: Some(DropFolderSettings {
+                    path: folder.join("drop"),
+                    keep_done: false,
+                }),
+                rules: Some(folder.join("rules.toml")),
+                templates: None,
             }),
             _ => None,
         };

@@ -49,6 +49,16 @@ role = "coordination"
 target = { address = "coordination@dac-valombre.test" }
 "#;
 
+/// The hospital's rules: those of the project, but nothing waits, so that a day passes in seconds.
+pub(super) const RULES: &str = r#"# What this hospital does otherwise.
+storm = 0       # the demo and the tests push a year in an hour
+
+[wait]          # seconds before a notice leaves; by default 180, 60 and 0
+entry = 0
+exit = 0
+exit_after_hours = 0
+"#;
+
 /// Retries in seconds rather than minutes: a demo's relay that was stopped is back at once.
 pub(super) fn impatient_schedule() -> Schedule {
     Schedule {
