@@ -35,7 +35,7 @@ use super::number::NoticeNumber;
 use super::plan::{Earlier, Planned, WardTask};
 use super::recipients::{Audience, audience};
 use super::rules::Rules;
-use super::statement::{Statement, statements};
+use super::statement::{Lateness, Statement, statements};
 
 /// What to do about an event.
 #[derive(Debug, Clone, PartialEq)]
@@ -319,7 +319,12 @@ fn state(scene: &Scene<'_>, event: &AdtEvent) -> Decision {
         .movement
         .as_ref()
         .is_some_and(|movement| movement.is_historic);
-    if is_historic && event.action == Action::Insert {
+    let keys = movement_keys(event);
+    let is_announced = scene
+        .next
+        .live_notices()
+        .any(|issued| shares_key(&issued.movement, &keys));
+    if is_historic && !is_announced {
         return Decision::NoNotice(Silence::Historic);
     }
     let stated = match statements(scene, event) {
@@ -452,7 +457,8 @@ impl Scene<'_> {
                 None => recipients.push(told.clone()),
             }
         }
-        let unauthorised = statement.kind == Kind::UnauthorisedExit;
+        let unauthorised = statement.kind == Kind::UnauthorisedExit
+            && statement.lateness != Lateness::Regularisation;
         Planned {
             kind: statement.kind,
             person: self.next.person.clone(),

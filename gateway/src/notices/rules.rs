@@ -468,7 +468,7 @@ mod tests {
             ),
             ("[calendar]\nclosed = [\"24/12\"]", "24/12"),
             ("[reminders]\nhour = 24", "reminders.hour"),
-            ("[wiat]\nentry = 1", "did you mean `wait`?"),
+            ("[reminder]\nhour = 1", "did you mean `reminders`?"),
         ] {
             let error = rules(text).unwrap_err();
             assert!(error.contains(said), "{error}");

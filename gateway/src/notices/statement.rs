@@ -316,7 +316,7 @@ fn leave(event: &AdtEvent, next: &Episode, kind: Kind) -> Result<Statement, Sile
 
 fn planned_admission(event: &AdtEvent, next: &Episode) -> Result<Statement, Silence> {
     if next.live(Slot::Admission).is_some() {
-        return Err(Silence::NothingNew);
+        return Err(Silence::NotNotified);
     }
     let mut statement = describe(event, Kind::PlannedAdmission, Destination::Unsaid)?;
     statement.at = event.planned_at.map_or(statement.at, Moment::from);

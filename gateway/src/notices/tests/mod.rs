@@ -1,6 +1,7 @@
 //! Events of fictitious stays, and exactly the notices that they give.
 
 mod corrections;
+mod rows;
 mod sequences;
 mod silence;
 mod table;
@@ -186,6 +187,11 @@ struct Adt {
     dead: &'static str,
     status: &'static str,
     doctor: bool,
+    site: &'static str,
+    unit: &'static str,
+    until: &'static str,
+    merged: &'static str,
+    dossier: &'static str,
 }
 
 impl Adt {
@@ -209,6 +215,11 @@ impl Adt {
             dead: "",
             status: "VALI",
             doctor: false,
+            site: "009400001",
+            unit: "3120",
+            until: "",
+            merged: "",
+            dossier: "26004711",
         }
     }
 
@@ -229,20 +240,28 @@ impl Adt {
             destination,
             expected,
             modes,
+            site,
+            unit,
+            until,
+            merged,
+            dossier,
             ..
         } = self;
         let mut text = format!(
             "MSH|^~\\&|GAM|CH-TEST|LIAISON|CH-TEST|{recorded}||ADT^{trigger}|1|P|2.5^FRA^2.11||||||UNICODE UTF-8\n\
              EVN||{recorded}|{planned}|||{effective}\n\
-             PID|1||{ipp}^^^CH-TEST^PI~000000000000191^^^ASIP-SANTE-INS-NIR&1.2.250.1.213.1.4.10&ISO^INS||ESSAI^OCTAVIE^^^Mme^^L~FICTIVE^OCTAVIE^^^Mme^^D||19380512|F||||||||||||||||||||||{dead}||{status}\n"
+             PID|1||{ipp}^^^CH-TEST^PI~000000000000191^^^ASIP-SANTE-INS-NIR&1.2.250.1.213.1.4.10&ISO^INS||ESSAI^OCTAVIE^^^Mme^^L~FICTIVE^OCTAVIE^^^Mme^^D||19380512|F||||||||||{dossier}||||||||||||{dead}||{status}\n"
         );
         if self.doctor {
             text.push_str("ROL||UC|ODRP|00000000011^GARANCE^CLAIRE^^^^^^ASIP-SANTE-PS&1.2.250.1.71.4.2.1&ISO^L^^^RPPS\n");
         }
         text.push_str(&format!(
-            "PV1|1|{class}|||||||||||||||||26004711-1|||||||||||||||||{circumstance}|{destination}\n\
-             PV2|||||||||{expected}\n"
+            "PV1|1|{class}|{unit}^^^CH-TEST&{site}||||||||||||||||26004711-1|||||||||||||||||{circumstance}|{destination}\n\
+             PV2|||||||||{expected}||||||||||||||||||||||||||||||||||||||{until}\n"
         ));
+        if !merged.is_empty() {
+            text.push_str(&format!("MRG|{merged}^^^CH-TEST^PI||{dossier}\n"));
+        }
         if !self.movement.is_empty() {
             let Adt {
                 movement,
@@ -252,7 +271,7 @@ impl Adt {
                 ..
             } = self;
             text.push_str(&format!(
-                "ZBE|{movement}^CH-TEST|{effective}||{action}|{historic}|{original}|PSYCHIATRIE ADULTE^^^^^^UF^^^3120\n"
+                "ZBE|{movement}^CH-TEST|{effective}||{action}|{historic}|{original}|PSYCHIATRIE ADULTE^^^^^^UF^^^{unit}\n"
             ));
         }
         text.push_str(&format!("ZFM|{modes}\n"));

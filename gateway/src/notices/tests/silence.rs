@@ -20,7 +20,7 @@ fn seances_consultations_and_emergency_visits_are_no_stays() {
 #[test]
 fn movements_inside_the_hospital_and_unknown_events_tell_nobody() {
     for trigger in [
-        "A02", "A05", "A14", "A21", "A22", "A31", "A40", "A44", "A47", "A54", "Z99", "Q42", "A04",
+        "A02", "A05", "A14", "A31", "A47", "A54", "Z99", "Q42", "A04",
     ] {
         let mut day = Day::admitted();
         let decision = day.receive(&Adt::new(trigger, "M7"));
@@ -29,6 +29,14 @@ fn movements_inside_the_hospital_and_unknown_events_tell_nobody() {
             Decision::NoNotice(Silence::NotNotified),
             "{trigger}"
         );
+    }
+    for trigger in ["A21", "A22"] {
+        let decision = Day::admitted().receive(&Adt::new(trigger, "M7"));
+        assert_eq!(decision, Decision::NoNotice(Silence::NobodyConcerned));
+    }
+    for trigger in ["A40", "A44"] {
+        let decision = Day::admitted().receive(&Adt::new(trigger, ""));
+        assert_eq!(decision, Decision::NoNotice(Silence::UnknownDossier));
     }
     for exit in ["|0", "|6"] {
         let mut day = Day::admitted();
@@ -56,10 +64,11 @@ fn training_messages_tell_nobody() {
 
 #[test]
 fn an_event_about_a_person_alone_has_no_episode() {
-    let text = Adt::new("A31", "")
-        .text()
-        .replace("26004711-1", "")
-        .replace('\n', "\r");
+    let alone = Adt {
+        dossier: "",
+        ..Adt::new("A31", "")
+    };
+    let text = alone.text().replace("26004711-1", "").replace('\n', "\r");
     let event = AdtEvent::parse(&Message::parse(text.as_bytes()).unwrap()).unwrap();
     assert!(Episode::begin(&event).is_none());
     let mut day = Day::admitted();

@@ -108,10 +108,12 @@ fn rows() -> Vec<Row> {
 }
 
 fn of_kind(kind: Kind, recipients: &[(Role, Urgency)]) -> Vec<(Kind, Role, Urgency)> {
-    recipients
+    let mut told: Vec<_> = recipients
         .iter()
         .map(|&(role, urgency)| (kind, role, urgency))
-        .collect()
+        .collect();
+    told.sort_unstable_by_key(|(_, role, _)| *role);
+    told
 }
 
 #[test]
