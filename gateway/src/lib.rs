@@ -10,6 +10,7 @@
 //! - [`tracking`]: what became of each recipient, and the receipts that tell senders.
 //! - [`reports`]: the register of medication errors.
 //! - [`accounts`]: who may log in. [`keys`]: what seals content at rest.
+//! - [`desk`]: what waits for a person's decision, for the command line.
 //! - [`settings`]: the `[gateway]` section. [`notifications`]: bad news, told to its author.
 //!
 //! [`Gateway`] joins them, and is what the relay sees through the ports of `liaison-mail`.
@@ -20,6 +21,7 @@
 //! through `liaison-store`; S/MIME and HL7 are crates of their own, without I/O.
 
 pub mod accounts;
+pub mod desk;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod hospital;
@@ -202,6 +204,11 @@ impl Gateway {
         }
         if let Some(hospital) = &settings.hospital {
             let feed = self.feed(hospital)?;
+            if let Some(back) = &hospital.back {
+                let (store, clock) = (self.0.store.clone(), Arc::clone(&self.0.clock));
+                let back = hospital::back::Back::new(back, store, clock)?;
+                shutdown.spawn(back.run(shutdown.clone()));
+            }
             shutdown.spawn(feed.clone().run(shutdown.clone()));
             if let Some(folder) = &hospital.drop_folder {
                 let folder = hospital::DropFolder::open(feed.clone(), folder)?;
@@ -245,27 +252,18 @@ impl Gateway {
     }
 
     fn feed(&self, settings: &settings::HospitalSettings) -> Result<Feed, GatewayError> {
-        let circle = match &settings.care_circles {
-            Some(path) => hospital::care_circles::load(path)?,
-            None => CareCircle::default(),
-        };
-        let hospital = Hospital {
-            name: self.0.settings.organisation.clone(),
-            phone: Some(settings.telephone.clone()),
-            units: BTreeMap::new(),
-        };
-        let file: RulesFile = match &settings.rules {
-            Some(path) => liaison_base::config::load(path)?,
-            None => RulesFile::default(),
-        };
-        let rules = Rules::new(hospital, file, settings.templates.as_deref())?;
-        Ok(Feed::new(
+        let (rules, circle) = notice_rules(&self.0.settings)?;
+        let feed = Feed::new(
             self.0.store.clone(),
             &self.0.vault,
             (self.0.drafts.clone(), self.0.notifications.clone()),
             (rules, circle, settings.sender.clone()),
             Arc::clone(&self.0.clock),
-        ))
+        );
+        Ok(match settings.back {
+            Some(_) => feed.telling_back(),
+            None => feed,
+        })
     }
 
     async fn carried(
@@ -325,6 +323,31 @@ impl News for Gateway {
             }
         })
     }
+}
+
+/// The rules and care circles of a gateway's hospital: the project's own where it names none.
+///
+/// # Errors
+/// [`GatewayError`] naming the file or text that cannot be used.
+pub fn notice_rules(settings: &Settings) -> Result<(Rules, CareCircle), GatewayError> {
+    let Some(hospital) = &settings.hospital else {
+        return Ok((Rules::default(), CareCircle::default()));
+    };
+    let circle = match &hospital.care_circles {
+        Some(path) => hospital::care_circles::load(path)?,
+        None => CareCircle::default(),
+    };
+    let shown = Hospital {
+        name: settings.organisation.clone(),
+        phone: Some(hospital.telephone.clone()),
+        units: BTreeMap::new(),
+    };
+    let file: RulesFile = match &hospital.rules {
+        Some(path) => liaison_base::config::load(path)?,
+        None => RulesFile::default(),
+    };
+    let rules = Rules::new(shown, file, hospital.templates.as_deref())?;
+    Ok((rules, circle))
 }
 
 /// The newest messages of a gateway's ledger, for the command line; the gateway may be running.

@@ -86,6 +86,9 @@ pub struct HospitalSettings {
     /// A folder into which hospital systems write files of HL7 v2.
     #[serde(default)]
     pub drop_folder: Option<DropFolderSettings>,
+    /// How the hospital's system is told what became of each notice; absent: not at all.
+    #[serde(default)]
+    pub back: Option<BackSettings>,
     /// The address that notices are sent from; it must have an identity and a mailbox here.
     pub sender: Address,
     /// The telephone number, answered day and night, that notices give.
@@ -111,6 +114,40 @@ pub struct DropFolderSettings {
     /// hold patients' data in clear: somebody then has to erase them.
     #[serde(default)]
     pub keep_done: bool,
+}
+
+/// How a hospital's system is told what became of each notice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum BackSettings {
+    /// ZAM^Z02 and ZAM^Z03 (ANS) over MLLP.
+    Zam {
+        /// Host and port: `127.0.0.1:2576`.
+        to: String,
+        /// PEM file of the authorities that vouch for it, for TLS; without, only this machine.
+        #[serde(default)]
+        anchors: Option<PathBuf>,
+    },
+    /// A FHIR R4 Task for each piece of news.
+    FhirTask {
+        /// Where it is posted: `https://sih.example/fhir/Task`.
+        url: String,
+        /// PEM file of the authorities that vouch for it.
+        anchors: PathBuf,
+        /// A file with a bearer token, mode 0600.
+        #[serde(default)]
+        token: Option<PathBuf>,
+    },
+    /// A plain JSON object for each piece of news.
+    Webhook {
+        /// Where it is posted.
+        url: String,
+        /// PEM file of the authorities that vouch for it.
+        anchors: PathBuf,
+        /// A file with a bearer token, mode 0600.
+        #[serde(default)]
+        token: Option<PathBuf>,
+    },
 }
 
 /// Where reports of medication errors arrive.

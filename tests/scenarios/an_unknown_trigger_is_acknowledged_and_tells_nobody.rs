@@ -21,7 +21,7 @@ fn an_unknown_trigger_is_acknowledged_and_tells_nobody() {
         &territory,
         "hospital",
         "feed: message taken",
-        &[("trigger", "A77"), ("drafts", "0")],
+        &[("trigger", "A77"), ("notices", "0")],
     );
     let outcome = line["outcome"].as_str().unwrap();
     assert!(outcome.starts_with("no notice: "), "{outcome}");

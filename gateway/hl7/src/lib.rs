@@ -9,6 +9,7 @@
 //! - [`write`]: composing a message, each value escaped.
 //! - [`ack`]: the acknowledgement of a message, in original and enhanced mode, also of one whose
 //!   header cannot be read.
+//! - [`zam`]: telling a hospital system what became of its message.
 //! - [`adt`]: what a French admission, discharge or transfer message (PAM-FR) says, as types.
 //! - [`timestamp`]: HL7 times, local to the sender.
 //! - [`refusal`]: what is wrong with a message: an ERR-3 code and a place, never a value.
@@ -34,6 +35,7 @@ pub mod mllp;
 pub mod refusal;
 pub mod timestamp;
 pub mod write;
+pub mod zam;
 
 mod error;
 

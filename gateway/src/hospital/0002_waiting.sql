@@ -29,4 +29,17 @@ CREATE TABLE notice_origin (
     application TEXT NOT NULL,
     facility TEXT NOT NULL
 );
+-- What became of it, until the hospital's system knows.
+CREATE TABLE hospital_return (
+    envelope TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    state BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    detail TEXT NOT NULL,
+    attempts BIGINT NOT NULL,
+    next_attempt_at BIGINT NOT NULL,
+    PRIMARY KEY (envelope, recipient, state)
+);
+CREATE INDEX hospital_return_by_due ON hospital_return (next_attempt_at);
+
 CREATE INDEX tracked_by_number ON tracked (number);

@@ -291,7 +291,7 @@ impl Parts {
             let draft = self.draft(notice)?;
             let lane = self.lane(episode, &notice.target);
             self.drafts.insert_in_lane(tx, &draft, now, &lane).await?;
-            if let Some(origin) = &planned.origin {
+            if let Some(origin) = planned.origin.as_ref().filter(|_| self.tells_back) {
                 sqlx::query(
                     "INSERT INTO notice_origin (envelope, control_id, application, facility)
                      VALUES ($1, $2, $3, $4)",

@@ -49,6 +49,8 @@ pub(super) struct Parts {
     pub(super) rules: Rules,
     pub(super) sender: Address,
     pub(super) clock: Arc<dyn Clock>,
+    /// Whether the hospital's system is told what becomes of its messages.
+    pub(super) tells_back: bool,
     /// Told when a notice begins to wait.
     pub(super) waiting: Notify,
     recent: Mutex<VecDeque<i64>>,
@@ -83,9 +85,20 @@ impl Feed {
             rules,
             sender,
             clock,
+            tells_back: false,
             waiting: Notify::new(),
             recent: Mutex::default(),
         }))
+    }
+
+    /// Keeps which message each notice came from, so that its system can be told what became of
+    /// it. To be called before the feed is shared.
+    #[must_use]
+    pub fn telling_back(mut self) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.0) {
+            parts.tells_back = true;
+        }
+        self
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {

@@ -9,6 +9,7 @@
 //! - `drop_folder`: files. `answer`: one message, however it came, to its acknowledgement.
 //! - [`feed`]: one message to its commit. `episodes`: the table of stays.
 //! - `departure`: waiting, leaving in order, reminders, tasks for the ward.
+//! - `back`: what became of a notice, to the system whose message it came from.
 //! - [`held`]: what waits for a person's decision.
 //! - [`care_circles`]: the file of who looks after whom.
 
@@ -18,10 +19,14 @@ pub mod held;
 pub mod network;
 
 mod answer;
+pub(crate) mod back;
 mod departure;
 mod drop_folder;
 mod episodes;
 mod listener;
+
+#[cfg(test)]
+mod tests;
 
 pub(crate) use drop_folder::DropFolder;
 pub(crate) use listener::{Door, serve_plain, serve_tls};

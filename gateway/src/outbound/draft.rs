@@ -243,6 +243,55 @@ impl Drafts {
         &self.key
     }
 
+    /// The texts of the drafts, oldest first.
+    #[cfg(test)]
+    pub(crate) async fn texts(&self) -> Vec<String> {
+        let rows = sqlx::query("SELECT envelope, content FROM draft ORDER BY rowid")
+            .fetch_all(self.store.read())
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| {
+                let (envelope, sealed): (String, Vec<u8>) = (row.get(0), row.get(1));
+                let plain = self.key.open(&envelope, &sealed).unwrap();
+                match serde_json::from_slice::<Draft>(&plain).unwrap().content {
+                    Content::Text { text, .. } => text,
+                    _ => String::new(),
+                }
+            })
+            .collect()
+    }
+
+    /// The titles of what the worker would be given.
+    #[cfg(test)]
+    pub(crate) async fn due_titles(&self, now: OffsetDateTime) -> Vec<String> {
+        let due = self.due(now, 100, &[]).await.unwrap();
+        due.into_iter()
+            .map(|due| match due.draft.closed_loop {
+                Loop::Closed { title, .. } => title,
+                Loop::Open => String::new(),
+            })
+            .collect()
+    }
+
+    /// As if the first draft had been handed over.
+    #[cfg(test)]
+    pub(crate) async fn forget_first(&self) {
+        self.store
+            .write(|tx| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "DELETE FROM draft WHERE rowid = (SELECT MIN(rowid) FROM draft)",
+                    )
+                    .execute(tx)
+                    .await?;
+                    Ok::<_, GatewayError>(())
+                })
+            })
+            .await
+            .unwrap();
+    }
+
     pub(super) async fn woken(&self) {
         self.waiting.notified().await;
     }

@@ -13,6 +13,7 @@
 //! after a crash the draft is taken up again and the relay carries one message.
 //!
 //! - [`draft`]: what is to be sent, and its table.
+//! - `held`: drafts with a recipient whom a person has to choose.
 //! - `submitted`: what a mail client submits again is taken once.
 //! - [`resolve`]: one verdict for each wanted recipient.
 //! - [`compose`]: the readable message, made by lettre once the addresses are known.
@@ -24,6 +25,7 @@ pub mod draft;
 pub mod identity;
 pub mod resolve;
 
+mod held;
 mod submitted;
 mod worker;
 

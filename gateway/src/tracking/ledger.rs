@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::State;
 use crate::GatewayError;
+use crate::hospital::back;
 
 /// The tables of tracking in the gateway's database.
 pub const SCHEMA: Schema = Schema {
@@ -239,6 +240,8 @@ impl Ledger {
             news.at,
         )
         .await?;
+        let about = (news.envelope, recipient.as_str());
+        back::note(tx, about, (news.state, news.detail), millis(news.at)).await?;
         Ok(true)
     }
 

@@ -3,6 +3,7 @@
 //! # Map
 //! - `config`: the settings file. `serve`: the roles that it asks for, joined through their ports.
 //! - `demo/`: a fictional territory on this machine and a day in its life.
+//! - `notice`: what messages would give, what waits for a person.
 //! - `track`: what became of what a gateway sent. `queue`: what a relay carries. `reports`: the
 //!   register. `hl7`: pushing a file as a hospital would. `secrets`: site keys, password hashes.
 //!
@@ -12,6 +13,7 @@ mod config;
 mod demo;
 mod error;
 mod hl7;
+mod notice;
 mod queue;
 mod reports;
 mod secrets;
@@ -85,6 +87,11 @@ enum Command {
         #[command(subcommand)]
         command: secrets::PasswordCommand,
     },
+    /// What messages would give, and what waits for a person.
+    Notice {
+        #[command(subcommand)]
+        command: notice::NoticeCommand,
+    },
     /// Push HL7 v2 as a hospital information system would.
     Hl7 {
         #[command(subcommand)]
@@ -104,6 +111,7 @@ async fn main() -> ExitCode {
         Command::Reports { command } => reports::run(command).await,
         Command::Key { command } => secrets::key(command),
         Command::Password { command } => secrets::password(command),
+        Command::Notice { command } => notice::run(command).await,
         Command::Hl7 { command } => hl7::run(command).await,
     };
     match result {

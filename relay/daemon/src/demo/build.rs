@@ -227,6 +227,7 @@ impl Builder {
                 sender: parse_address("avis@ch-valombre.test")?,
                 telephone: "01 00 00 00 00".to_owned(),
                 care_circles: Some(folder.join("care-circles.toml")),
+                back: None,
                 allow: Vec::new(),
                 drop_folder: Some(DropFolderSettings {
                     path: folder.join("drop"),

@@ -1,0 +1,550 @@
+//! Back to the hospital: what became of each notice, to the system whose message it came from.
+//!
+//! By configuration: ZAM^Z02 and ZAM^Z03 over MLLP, a FHIR Task, a plain webhook, or nothing. News
+//! is noted in the commit that records it, and told until the hospital system has it: a system
+//! that is away loses nothing, and each piece is told once (its identifier says which, should an
+//! answer get lost).
+
+use std::time::Duration;
+
+use liaison_base::civil::legal_time;
+use liaison_base::clock::{Clock, from_millis, millis};
+use liaison_base::shutdown::Shutdown;
+use liaison_base::tls;
+use liaison_hl7::er7::Message;
+use liaison_hl7::mllp::{self, Decoder};
+use liaison_hl7::zam::{Event, Zam};
+use liaison_mail::EnvelopeId;
+use liaison_store::Store;
+use rustls_pki_types::ServerName;
+use serde_json::{Value, json};
+use sqlx::{AnyConnection, Row as _};
+use std::sync::Arc;
+use time::format_description::well_known::Rfc3339;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::GatewayError;
+use crate::settings::BackSettings;
+use crate::tracking::State;
+
+/// How often news is looked for.
+const LOOK: Duration = Duration::from_secs(1);
+/// News told on one connection.
+const AT_ONCE: i64 = 50;
+/// Longest wait for a connection or an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Wait before the first retry; doubled each time up to [`LONGEST_WAIT`].
+const FIRST_WAIT: i64 = 5_000;
+/// Longest wait between two tries.
+const LONGEST_WAIT: i64 = 15 * 60_000;
+/// Longest acknowledgement.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// Notes a piece of news about an envelope for the hospital system, in the caller's transaction;
+/// nothing where the envelope came from no message of one.
+pub(crate) async fn note(
+    tx: &mut AnyConnection,
+    (envelope, recipient): (&EnvelopeId, &str),
+    (state, detail): (State, &str),
+    at: i64,
+) -> Result<(), GatewayError> {
+    let told = [
+        State::Delivered,
+        State::Failed,
+        State::Opened,
+        State::TakenCharge,
+    ];
+    if !told.contains(&state) {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO hospital_return
+         (envelope, recipient, state, at, detail, attempts, next_attempt_at)
+         SELECT envelope, $2, $3, $4, $5, 0, $4 FROM notice_origin WHERE envelope = $1
+         ON CONFLICT (envelope, recipient, state) DO NOTHING",
+    )
+    .bind(envelope.as_str())
+    .bind(recipient)
+    .bind(state.rank())
+    .bind(at)
+    .bind(detail)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A piece of news, without patient data.
+struct News {
+    envelope: String,
+    recipient: String,
+    state: State,
+    at: i64,
+    detail: String,
+    attempts: i64,
+    number: String,
+    wanted: String,
+    control_id: String,
+    application: String,
+    facility: String,
+}
+
+/// Tells a hospital system.
+pub(crate) struct Back {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    way: Way,
+}
+
+enum Way {
+    Zam {
+        to: String,
+        tls: Option<(TlsConnector, ServerName<'static>)>,
+    },
+    Http {
+        client: reqwest::Client,
+        url: String,
+        token: Option<String>,
+        fhir: bool,
+    },
+}
+
+/// What telling came to.
+enum Told {
+    /// The system has it.
+    Yes,
+    /// The system refuses it for good.
+    Never(String),
+}
+
+impl Back {
+    /// # Errors
+    /// [`GatewayError`] naming the setting or file that cannot be used.
+    pub(crate) fn new(
+        settings: &BackSettings,
+        store: Store,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, GatewayError> {
+        let setting = |cause: String| GatewayError::Setting {
+            key: "hospital.back",
+            cause,
+        };
+        let way = match settings {
+            BackSettings::Zam { to, anchors } => {
+                let host = to.rsplit_once(':').map_or(to.as_str(), |(host, _)| host);
+                let tls = match anchors {
+                    None if !["127.0.0.1", "[::1]", "localhost"].contains(&host) => {
+                        return Err(setting(format!(
+                            "{to} is another machine: give the anchors of its certificate, for TLS"
+                        )));
+                    }
+                    None => None,
+                    Some(anchors) => {
+                        let config = tls::client(tls::anchors(anchors)?)?;
+                        let name = ServerName::try_from(host.to_owned())
+                            .map_err(|_| setting(format!("{host} is no name of a machine")))?;
+                        Some((TlsConnector::from(Arc::new(config)), name))
+                    }
+                };
+                Way::Zam {
+                    to: to.clone(),
+                    tls,
+                }
+            }
+            BackSettings::FhirTask {
+                url,
+                anchors,
+                token,
+            }
+            | BackSettings::Webhook {
+                url,
+                anchors,
+                token,
+            } => {
+                let client = reqwest::Client::builder()
+                    .tls_backend_preconfigured(tls::client(tls::anchors(anchors)?)?)
+                    .timeout(PATIENCE)
+                    .redirect(reqwest::redirect::Policy::none())
+                    .build()
+                    .map_err(|error| setting(error.to_string()))?;
+                let token = token
+                    .as_ref()
+                    .map(|path| {
+                        std::fs::read_to_string(path)
+                            .map(|token| token.trim().to_owned())
+                            .map_err(|cause| setting(format!("{}: {cause}", path.display())))
+                    })
+                    .transpose()?;
+                Way::Http {
+                    client,
+                    url: url.clone(),
+                    token,
+                    fhir: matches!(settings, BackSettings::FhirTask { .. }),
+                }
+            }
+        };
+        Ok(Self { store, clock, way })
+    }
+
+    /// Works until a shutdown is asked for.
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        loop {
+            if let Err(reason) = self.tell_due().await {
+                tracing::warn!(reason, "the hospital system is not told yet; tried again");
+            }
+            tokio::select! {
+                () = shutdown.asked() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    async fn tell_due(&self) -> Result<(), String> {
+        let due = self.due().await.map_err(|error| error.to_string())?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        let mut line = None;
+        for news in due {
+            let told = match &self.way {
+                Way::Zam { to, tls } => {
+                    if line.is_none() {
+                        line = match connect(to, tls.as_ref()).await {
+                            Ok(open) => Some(open),
+                            Err(reason) => return self.postpone(&news, reason).await,
+                        };
+                    }
+                    match &mut line {
+                        Some(line) => line.tell(&news).await,
+                        None => return Ok(()),
+                    }
+                }
+                Way::Http { .. } => self.post(&news).await,
+            };
+            match told {
+                Ok(told) => {
+                    if let Told::Never(reason) = told {
+                        tracing::warn!(envelope = news.envelope, reason, "the hospital system refuses news; not repeated");
+                    }
+                    self.forget(&news).await.map_err(|error| error.to_string())?;
+                }
+                Err(reason) => return self.postpone(&news, reason).await,
+            }
+        }
+        Ok(())
+    }
+
+    async fn due(&self) -> Result<Vec<News>, GatewayError> {
+        sqlx::query(
+            "SELECT h.envelope, h.recipient, h.state, h.at, h.detail, h.attempts,
+                    o.control_id, o.application, o.facility, t.number, r.wanted
+             FROM hospital_return h
+             JOIN notice_origin o ON o.envelope = h.envelope
+             JOIN tracked t ON t.envelope = h.envelope
+             JOIN tracked_recipient r ON r.envelope = h.envelope AND r.address = h.recipient
+             WHERE h.next_attempt_at <= $1 ORDER BY h.at, h.state LIMIT $2",
+        )
+        .bind(millis(self.clock.now()))
+        .bind(AT_ONCE)
+        .fetch_all(self.store.read())
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(News {
+                envelope: row.try_get("envelope")?,
+                recipient: row.try_get("recipient")?,
+                state: State::from_rank(row.try_get("state")?)
+                    .ok_or(GatewayError::Stored("state of a recipient"))?,
+                at: row.try_get("at")?,
+                detail: row.try_get("detail")?,
+                attempts: row.try_get("attempts")?,
+                number: row.try_get("number")?,
+                wanted: row.try_get("wanted")?,
+                control_id: row.try_get("control_id")?,
+                application: row.try_get("application")?,
+                facility: row.try_get("facility")?,
+            })
+        })
+        .collect()
+    }
+
+    async fn forget(&self, news: &News) -> Result<(), GatewayError> {
+        let key = (news.envelope.clone(), news.recipient.clone(), news.state.rank());
+        self.store
+            .write(move |tx| {
+                Box::pin(async move {
+                    // The row stays, never due again: the same news is not noted twice.
+                    sqlx::query(
+                        "UPDATE hospital_return SET next_attempt_at = $4
+                         WHERE envelope = $1 AND recipient = $2 AND state = $3",
+                    )
+                    .bind(key.0)
+                    .bind(key.1)
+                    .bind(key.2)
+                    .bind(i64::MAX)
+                    .execute(tx)
+                    .await?;
+                    Ok::<_, GatewayError>(())
+                })
+            })
+            .await
+    }
+
+    /// Tries again later, and says why.
+    async fn postpone(&self, news: &News, reason: String) -> Result<(), String> {
+        let wait = FIRST_WAIT
+            .saturating_mul(1 << news.attempts.clamp(0, 16))
+            .min(LONGEST_WAIT);
+        let until = millis(self.clock.now()) + wait;
+        // Whatever is due waits with it: the order of news is the order of events.
+        let kept: Result<(), GatewayError> = self
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE hospital_return SET attempts = attempts + 1, next_attempt_at = $1
+                         WHERE next_attempt_at < $1",
+                    )
+                    .bind(until)
+                    .execute(tx)
+                    .await?;
+                    Ok(())
+                })
+            })
+            .await;
+        kept.map_err(|error| error.to_string())?;
+        Err(reason)
+    }
+
+    async fn post(&self, news: &News) -> Result<Told, String> {
+        let Way::Http {
+            client,
+            url,
+            token,
+            fhir,
+        } = &self.way
+        else {
+            return Ok(Told::Yes);
+        };
+        let (body, content_type) = if *fhir {
+            (task(news), "application/fhir+json")
+        } else {
+            (plain(news), "application/json")
+        };
+        let mut request = client
+            .post(url)
+            .header("Content-Type", content_type)
+            .header("Idempotency-Key", identifier(news))
+            .body(body.to_string());
+        if *fhir {
+            let condition = format!("identifier=urn:liaison:news|{}", identifier(news));
+            request = request.header("If-None-Exist", condition);
+        }
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| error.without_url().to_string())?;
+        match answer.status() {
+            status if status.is_success() => Ok(Told::Yes),
+            // 408 and 429 ask for patience; other 4xx are about the message.
+            status if status.is_client_error() && ![401, 403, 408, 429].contains(&status.as_u16()) => {
+                Ok(Told::Never(status.to_string()))
+            }
+            status => Err(status.to_string()),
+        }
+    }
+}
+
+/// Names a piece of news for ever.
+fn identifier(news: &News) -> String {
+    format!("{}.{}", news.envelope, news.state.rank())
+}
+
+fn stamp(at: i64) -> String {
+    from_millis(at).format(&Rfc3339).unwrap_or_default()
+}
+
+/// A webhook's body.
+fn plain(news: &News) -> Value {
+    json!({
+        "id": identifier(news),
+        "notice": news.number,
+        "message": news.control_id,
+        "facility": news.facility,
+        "recipient": news.recipient,
+        "role": news.wanted,
+        "state": news.state.to_string(),
+        "at": stamp(news.at),
+        "detail": news.detail,
+    })
+}
+
+/// A FHIR R4 Task: telling the recipient is the task, its state what became of it.
+fn task(news: &News) -> Value {
+    let status = match news.state {
+        State::TakenCharge => "completed",
+        State::Failed => "failed",
+        _ => "in-progress",
+    };
+    json!({
+        "resourceType": "Task",
+        "identifier": [{ "system": "urn:liaison:news", "value": identifier(news) }],
+        "basedOn": [{ "identifier": { "system": "urn:hl7:msh-10", "value": news.control_id } }],
+        "groupIdentifier": { "system": "urn:liaison:notice", "value": news.number },
+        "status": status,
+        "businessStatus": { "text": news.state.to_string() },
+        "intent": "order",
+        "description": format!("Avis n° {}", news.number),
+        "lastModified": stamp(news.at),
+        "owner": { "identifier": { "system": "urn:ietf:rfc:6068", "value": format!("mailto:{}", news.recipient) }, "display": news.wanted },
+        "note": if news.detail.is_empty() { json!([]) } else { json!([{ "text": news.detail }]) },
+    })
+}
+
+/// An open connection to an MLLP port.
+struct Line {
+    stream: Box<dyn Duplex>,
+    decoder: Decoder,
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+async fn connect(
+    to: &str,
+    tls: Option<&(TlsConnector, ServerName<'static>)>,
+) -> Result<Line, String> {
+    let opening = async {
+        let stream = TcpStream::connect(to).await.map_err(|e| e.to_string())?;
+        let _ = stream.set_nodelay(true);
+        let stream: Box<dyn Duplex> = match tls {
+            None => Box::new(stream),
+            Some((connector, name)) => Box::new(
+                connector
+                    .connect(name.clone(), stream)
+                    .await
+                    .map_err(|e| e.to_string())?,
+            ),
+        };
+        Ok(Line {
+            stream,
+            decoder: Decoder::new(LONGEST_ANSWER),
+        })
+    };
+    tokio::time::timeout(PATIENCE, opening)
+        .await
+        .unwrap_or_else(|_| Err("no connection within 30 s".to_owned()))
+}
+
+impl Line {
+    /// Sends one ZAM and waits for its own acknowledgement; one that answers another message is
+    /// stale and dropped.
+    async fn tell(&mut self, news: &News) -> Result<Told, String> {
+        // The end of the envelope's UUID is its random part; MSH-10 has at most 20 characters.
+        let tail: String = news.envelope.chars().rev().take(15).collect();
+        let tail: String = tail.chars().rev().collect();
+        let control_id = format!("L{}-{tail}", news.state.rank());
+        let message = zam(news, &control_id);
+        let exchange = async {
+            self.stream
+                .write_all(&mllp::encode(&message))
+                .await
+                .map_err(|e| e.to_string())?;
+            self.stream.flush().await.map_err(|e| e.to_string())?;
+            loop {
+                let answer = self.frame().await?;
+                if let Some(told) = verdict(&answer, &control_id) {
+                    return told;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, exchange)
+            .await
+            .unwrap_or_else(|_| Err("no acknowledgement within 30 s".to_owned()))
+    }
+
+    async fn frame(&mut self) -> Result<Vec<u8>, String> {
+        let mut chunk = [0; 4096];
+        loop {
+            let count = self
+                .stream
+                .read(&mut chunk)
+                .await
+                .map_err(|e| e.to_string())?;
+            if count == 0 {
+                return Err("the hospital system closed the connection".to_owned());
+            }
+            let mut input = &chunk[..count];
+            // A second frame in one read would answer nothing that we asked: it is dropped.
+            if let Some(frame) = self
+                .decoder
+                .next_frame(&mut input)
+                .map_err(|e| e.to_string())?
+            {
+                return Ok(frame);
+            }
+        }
+    }
+}
+
+fn zam(news: &News, control_id: &str) -> Vec<u8> {
+    let recipient_id = news
+        .wanted
+        .split_whitespace()
+        .last()
+        .filter(|last| last.len() >= 9 && last.bytes().all(|b| b.is_ascii_alphanumeric()))
+        .unwrap_or_default();
+    Zam {
+        event: match news.state {
+            State::Opened | State::TakenCharge => Event::Read,
+            State::Failed => Event::Received { arrived: false },
+            _ => Event::Received { arrived: true },
+        },
+        control_id,
+        at: legal_time(from_millis(news.at)),
+        application: &news.application,
+        facility: &news.facility,
+        about: &news.control_id,
+        recipient_id,
+        recipient: &news.recipient,
+        failure: (news.state == State::Failed).then_some(&*news.detail),
+    }
+    .write()
+}
+
+/// What an acknowledgement of ours says; `None` for one that answers another message.
+fn verdict(answer: &[u8], control_id: &str) -> Option<Result<Told, String>> {
+    let message = match Message::parse(answer) {
+        Ok(message) => message,
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    let msa = message.segment("MSA")?;
+    if !msa.field(2).is(control_id) {
+        return None;
+    }
+    Some(match msa.field(1).bytes() {
+        b"AA" | b"CA" => Ok(Told::Yes),
+        code => Ok(Told::Never(String::from_utf8_lossy(code).into_owned())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_own_acknowledgement_answers_a_message() {
+        let ack = |code: &str, id: &str| {
+            format!("MSH|^~\\&|GAM|CH|LIAISON|CH|20261121||ACK|1|P|2.6\rMSA|{code}|{id}\r").into_bytes()
+        };
+        assert!(matches!(verdict(&ack("AA", "L6-x"), "L6-x"), Some(Ok(Told::Yes))));
+        assert!(matches!(verdict(&ack("CA", "L6-x"), "L6-x"), Some(Ok(Told::Yes))));
+        assert!(matches!(verdict(&ack("AR", "L6-x"), "L6-x"), Some(Ok(Told::Never(_)))));
+        assert!(verdict(&ack("AA", "L6-stale"), "L6-x").is_none());
+        assert!(matches!(verdict(b"hello", "L6-x"), Some(Err(_))));
+    }
+}
