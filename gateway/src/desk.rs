@@ -50,7 +50,8 @@ impl Desk {
         let bodies = Bodies::open(settings.bodies.clone())?;
         let vault = Vault::new(SiteKey::load(&settings.site_key)?, store.clone());
         let clock = Arc::new(SystemClock);
-        let mailboxes = Mailboxes::open(store.clone(), bodies, vault.clone(), clock.clone()).await?;
+        let mailboxes =
+            Mailboxes::open(store.clone(), bodies, vault.clone(), clock.clone()).await?;
         let drafts = Drafts::new(store.clone(), &vault);
         let postmaster = Address::parse(&format!("postmaster@{}", settings.domain))?;
         let notifications = Notifications::new(mailboxes, postmaster);

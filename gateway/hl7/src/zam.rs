@@ -59,11 +59,7 @@ impl Zam<'_> {
             Event::Read => (
                 "Z03",
                 ["ACK_LECTURE_MSS", "Accusé de lecture", "AckMetierZAM"],
-                [
-                    "LECTEUR_MSS",
-                    "Lecteur du courriel MSSanté",
-                    "AckMetierZAM",
-                ],
+                ["LECTEUR_MSS", "Lecteur du courriel MSSanté", "AckMetierZAM"],
             ),
         };
         let yes = !matches!(self.event, Event::Received { arrived: false });
@@ -155,7 +151,9 @@ mod tests {
         );
         assert!(text.contains("|ZAM^Z02^ZAM_Z01|"), "{text}");
         assert!(
-            text.contains("ERR|||207^Application internal error^HL70357|E|550 5.1.1 no such mailbox\r"),
+            text.contains(
+                "ERR|||207^Application internal error^HL70357|E|550 5.1.1 no such mailbox\r"
+            ),
             "{text}"
         );
         assert!(text.contains("ACK_RECEPTION_MSS^Accusé de réception^AckMetierZAM|700045|N^^"));

@@ -225,9 +225,15 @@ impl Back {
             match told {
                 Ok(told) => {
                     if let Told::Never(reason) = told {
-                        tracing::warn!(envelope = news.envelope, reason, "the hospital system refuses news; not repeated");
+                        tracing::warn!(
+                            envelope = news.envelope,
+                            reason,
+                            "the hospital system refuses news; not repeated"
+                        );
                     }
-                    self.forget(&news).await.map_err(|error| error.to_string())?;
+                    self.forget(&news)
+                        .await
+                        .map_err(|error| error.to_string())?;
                 }
                 Err(reason) => return self.postpone(&news, reason).await,
             }
@@ -270,7 +276,11 @@ impl Back {
     }
 
     async fn forget(&self, news: &News) -> Result<(), GatewayError> {
-        let key = (news.envelope.clone(), news.recipient.clone(), news.state.rank());
+        let key = (
+            news.envelope.clone(),
+            news.recipient.clone(),
+            news.state.rank(),
+        );
         self.store
             .write(move |tx| {
                 Box::pin(async move {
@@ -351,7 +361,9 @@ impl Back {
         match answer.status() {
             status if status.is_success() => Ok(Told::Yes),
             // 408 and 429 ask for patience; other 4xx are about the message.
-            status if status.is_client_error() && ![401, 403, 408, 429].contains(&status.as_u16()) => {
+            status
+                if status.is_client_error() && ![401, 403, 408, 429].contains(&status.as_u16()) =>
+            {
                 Ok(Told::Never(status.to_string()))
             }
             status => Err(status.to_string()),
@@ -539,11 +551,21 @@ mod tests {
     #[test]
     fn only_its_own_acknowledgement_answers_a_message() {
         let ack = |code: &str, id: &str| {
-            format!("MSH|^~\\&|GAM|CH|LIAISON|CH|20261121||ACK|1|P|2.6\rMSA|{code}|{id}\r").into_bytes()
+            format!("MSH|^~\\&|GAM|CH|LIAISON|CH|20261121||ACK|1|P|2.6\rMSA|{code}|{id}\r")
+                .into_bytes()
         };
-        assert!(matches!(verdict(&ack("AA", "L6-x"), "L6-x"), Some(Ok(Told::Yes))));
-        assert!(matches!(verdict(&ack("CA", "L6-x"), "L6-x"), Some(Ok(Told::Yes))));
-        assert!(matches!(verdict(&ack("AR", "L6-x"), "L6-x"), Some(Ok(Told::Never(_)))));
+        assert!(matches!(
+            verdict(&ack("AA", "L6-x"), "L6-x"),
+            Some(Ok(Told::Yes))
+        ));
+        assert!(matches!(
+            verdict(&ack("CA", "L6-x"), "L6-x"),
+            Some(Ok(Told::Yes))
+        ));
+        assert!(matches!(
+            verdict(&ack("AR", "L6-x"), "L6-x"),
+            Some(Ok(Told::Never(_)))
+        ));
         assert!(verdict(&ack("AA", "L6-stale"), "L6-x").is_none());
         assert!(matches!(verdict(b"hello", "L6-x"), Some(Err(_))));
     }

@@ -115,7 +115,9 @@ fn hospital() -> Hospital {
 }
 
 async fn open(folder: &Path, clock: &ManualClock, rules: &Rules) -> (Store, Drafts, Feed) {
-    let store = Store::open(&folder.join("gateway.db"), SCHEMAS).await.unwrap();
+    let store = Store::open(&folder.join("gateway.db"), SCHEMAS)
+        .await
+        .unwrap();
     let vault = Vault::new(
         SiteKey::load(&folder.join("site.key")).unwrap(),
         store.clone(),
@@ -191,7 +193,12 @@ fn adt(trigger: &str, zbe: (&str, &str, &str), recorded: &str, rest: (&str, &str
 }
 
 fn entry() -> String {
-    adt("A01", ("M1", "INSERT", ""), "20261119140500", ("", "8||7||"))
+    adt(
+        "A01",
+        ("M1", "INSERT", ""),
+        "20261119140500",
+        ("", "8||7||"),
+    )
 }
 
 fn exit() -> String {
@@ -208,7 +215,10 @@ async fn a_notice_waits_durably_and_leaves_once_after_a_crash() {
     site.later(79).await;
     assert_eq!(site.count("draft").await, 0);
     site.later(1).await;
-    let left = ["Entrée à l'hôpital 0001 EHPAD", "Entrée à l'hôpital 0001 IDEL"];
+    let left = [
+        "Entrée à l'hôpital 0001 EHPAD",
+        "Entrée à l'hôpital 0001 IDEL",
+    ];
     assert_eq!(site.left().await, left);
     let site = site.again().await;
     site.later(600).await;
@@ -230,13 +240,24 @@ async fn what_is_cancelled_or_corrected_while_it_waits_is_seen_once_or_never() {
     let site = Site::new().await;
     site.push(&entry()).await;
     site.later(60).await;
-    let correction = adt("Z99", ("M1", "UPDATE", "A01"), "20261119140600", ("", "8||7||"))
-        .replace("|20261119140000||UPDATE", "|20261119130000||UPDATE");
+    let correction = adt(
+        "Z99",
+        ("M1", "UPDATE", "A01"),
+        "20261119140600",
+        ("", "8||7||"),
+    )
+    .replace("|20261119140000||UPDATE", "|20261119130000||UPDATE");
     site.push(&correction).await;
     // It leaves when the first was to leave: corrections delay nothing for ever.
     site.later(120).await;
     let left = site.left().await;
-    assert_eq!(left, ["Entrée à l'hôpital 0001 EHPAD", "Entrée à l'hôpital 0001 IDEL"]);
+    assert_eq!(
+        left,
+        [
+            "Entrée à l'hôpital 0001 EHPAD",
+            "Entrée à l'hôpital 0001 IDEL"
+        ]
+    );
     let texts = site.drafts.texts().await;
     assert!(texts.iter().all(|text| text.contains("13 h")), "{texts:?}");
     assert!(texts.iter().all(|text| !text.contains("RECTIFIE")));
@@ -272,30 +293,44 @@ async fn a_planned_discharge_is_said_again_two_days_and_one_day_before_to_who_ha
     let site = Site::new().await;
     site.push(&entry()).await;
     // Tuesday 24 November, 11:00.
-    let plan = adt("A16", ("M3", "INSERT", ""), "20261119140600", ("20261124110000", ""));
+    let plan = adt(
+        "A16",
+        ("M3", "INSERT", ""),
+        "20261119140600",
+        ("20261124110000", ""),
+    );
     site.push(&plan).await;
     site.later(180).await;
     assert_eq!(site.left().await.len(), 4);
     // The IDEL takes charge; the EHPAD is silent.
-    sqlx::query(
-        "UPDATE tracked_recipient SET state = 6 WHERE wanted LIKE 'IDEL%'",
-    )
-    .execute(&mut writer(&site).await)
-    .await
-    .unwrap();
+    sqlx::query("UPDATE tracked_recipient SET state = 6 WHERE wanted LIKE 'IDEL%'")
+        .execute(&mut writer(&site).await)
+        .await
+        .unwrap();
     // Sunday 22, 08:59 and 09:00 in France.
-    site.later(seconds_until(&site, datetime!(2026-11-22 07:59:59 UTC))).await;
+    site.later(seconds_until(&site, datetime!(2026-11-22 07:59:59 UTC)))
+        .await;
     assert_eq!(site.left().await.len(), 4);
     site.later(1).await;
     let left = site.left().await;
     assert_eq!(left[4..], ["Sortie prévue 0002 EHPAD"]);
     assert_eq!(site.count("message").await, 0, "nothing for the ward yet");
     let site = site.again().await;
-    site.later(seconds_until(&site, datetime!(2026-11-23 08:00:00 UTC))).await;
+    site.later(seconds_until(&site, datetime!(2026-11-23 08:00:00 UTC)))
+        .await;
     assert_eq!(site.left().await.len(), 6, "and again the day before");
-    assert_eq!(site.count("message").await, 1, "and the ward is told who has not confirmed");
+    assert_eq!(
+        site.count("message").await,
+        1,
+        "and the ward is told who has not confirmed"
+    );
     let texts = site.drafts.texts().await;
-    assert!(texts.last().unwrap().starts_with("RAPPEL - SORTIE PRÉVUE LE MARDI 24/11/2026"));
+    assert!(
+        texts
+            .last()
+            .unwrap()
+            .starts_with("RAPPEL - SORTIE PRÉVUE LE MARDI 24/11/2026")
+    );
     site.later(7 * 24 * 3600).await;
     assert_eq!(site.left().await.len(), 6);
 }
@@ -303,7 +338,12 @@ async fn a_planned_discharge_is_said_again_two_days_and_one_day_before_to_who_ha
 #[tokio::test]
 async fn a_plan_for_the_weekend_asks_the_ward_to_move_the_discharge() {
     let site = Site::new().await;
-    let plan = adt("A16", ("M3", "INSERT", ""), "20261119140600", ("20261121110000", ""));
+    let plan = adt(
+        "A16",
+        ("M3", "INSERT", ""),
+        "20261119140600",
+        ("20261121110000", ""),
+    );
     site.push(&plan).await;
     site.later(180).await;
     assert_eq!(site.count("message").await, 1);
@@ -311,7 +351,13 @@ async fn a_plan_for_the_weekend_asks_the_ward_to_move_the_discharge() {
     site.push(&exit()).await;
     site.later(3 * 24 * 3600).await;
     let left = site.left().await;
-    assert_eq!(left.iter().filter(|line| line.starts_with("Sortie prévue")).count(), 2, "{left:?}");
+    assert_eq!(
+        left.iter()
+            .filter(|line| line.starts_with("Sortie prévue"))
+            .count(),
+        2,
+        "{left:?}"
+    );
 }
 
 #[tokio::test]
@@ -320,7 +366,8 @@ async fn an_ins_withdrawn_is_in_no_text_that_has_not_left() {
     site.push(&entry()).await;
     site.later(180).await;
     assert!(site.drafts.texts().await[0].contains("INS : 000000000000191"));
-    site.push(&adt("A47", ("", "", ""), "20261119141000", ("", ""))).await;
+    site.push(&adt("A47", ("", "", ""), "20261119141000", ("", "")))
+        .await;
     site.push(&exit().replace("VALI", "PROV")).await;
     site.later(180).await;
     for text in site.drafts.texts().await {
@@ -334,7 +381,11 @@ async fn what_is_held_is_listed_released_once_or_dropped() {
     let site = Site::new().await;
     let protected = entry().replace("|VALI", "|VALI~CACH");
     let taken = site.push(&protected).await;
-    assert!(taken.outcome.starts_with("held: protected"), "{}", taken.outcome);
+    assert!(
+        taken.outcome.starts_with("held: protected"),
+        "{}",
+        taken.outcome
+    );
     let held = site.feed.held().await.unwrap();
     assert_eq!(held.len(), 1);
     assert_eq!(held[0].visit, "26004711-1");
@@ -359,7 +410,13 @@ async fn what_is_held_is_listed_released_once_or_dropped() {
 async fn what_no_longer_holds_is_not_released() {
     let site = Site::new().await;
     site.push(&entry().replace("|VALI", "|VALI~CACH")).await;
-    site.push(&adt("A11", ("M1", "CANCEL", "A01"), "20261119141000", ("", ""))).await;
+    site.push(&adt(
+        "A11",
+        ("M1", "CANCEL", "A01"),
+        "20261119141000",
+        ("", ""),
+    ))
+    .await;
     let held = site.feed.held().await.unwrap();
     let released = site.feed.release_held(&held[0].id).await.unwrap();
     assert_eq!(released, Released::NoLongerHolds);
@@ -375,11 +432,19 @@ async fn a_storm_waits_for_a_person_who_is_told_once() {
         let one = entry().replace("26004711", &format!("3600{visit:04}"));
         site.push(&one).await;
     }
-    assert_eq!(site.feed.held().await.unwrap().len(), 6, "urgent ones have twice the room");
+    assert_eq!(
+        site.feed.held().await.unwrap().len(),
+        6,
+        "urgent ones have twice the room"
+    );
     assert_eq!(site.count("message").await, 1);
     site.clock.advance(Duration::from_secs(301));
     site.push(&entry().replace("26004711", "37000000")).await;
-    assert_eq!(site.feed.held().await.unwrap().len(), 6, "the storm is over");
+    assert_eq!(
+        site.feed.held().await.unwrap().len(),
+        6,
+        "the storm is over"
+    );
 }
 
 #[tokio::test]
@@ -397,7 +462,12 @@ async fn a_closed_database_keeps_nothing_and_says_so() {
 async fn nothing_at_rest_shows_a_patient() {
     let site = Site::new().await;
     site.push(&entry()).await;
-    site.push(&entry().replace("26004711", "26009999").replace("|VALI", "|CACH")).await;
+    site.push(
+        &entry()
+            .replace("26004711", "26009999")
+            .replace("|VALI", "|CACH"),
+    )
+    .await;
     site.later(600).await;
     site.store.clone().close().await;
     for file in std::fs::read_dir(site.folder.path()).unwrap() {
@@ -405,7 +475,9 @@ async fn nothing_at_rest_shows_a_patient() {
         if path.is_file() {
             let bytes = std::fs::read(&path).unwrap();
             for secret in ["OCTAVIE", "900123", "000000000000191", "26004711-1"] {
-                let shown = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                let shown = bytes
+                    .windows(secret.len())
+                    .any(|window| window == secret.as_bytes());
                 assert!(!shown, "{secret} in {}", path.display());
             }
         }
@@ -425,6 +497,9 @@ fn seconds_until(site: &Site, at: OffsetDateTime) -> u64 {
 
 async fn writer(site: &Site) -> sqlx::AnyConnection {
     use sqlx::Connection as _;
-    let url = format!("sqlite://{}", site.folder.path().join("gateway.db").display());
+    let url = format!(
+        "sqlite://{}",
+        site.folder.path().join("gateway.db").display()
+    );
     sqlx::AnyConnection::connect(&url).await.unwrap()
 }

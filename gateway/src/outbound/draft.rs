@@ -280,11 +280,9 @@ impl Drafts {
         self.store
             .write(|tx| {
                 Box::pin(async move {
-                    sqlx::query(
-                        "DELETE FROM draft WHERE rowid = (SELECT MIN(rowid) FROM draft)",
-                    )
-                    .execute(tx)
-                    .await?;
+                    sqlx::query("DELETE FROM draft WHERE rowid = (SELECT MIN(rowid) FROM draft)")
+                        .execute(tx)
+                        .await?;
                     Ok::<_, GatewayError>(())
                 })
             })

@@ -141,10 +141,11 @@ impl Drafts {
         tx: &mut AnyConnection,
         envelope: &EnvelopeId,
     ) -> Result<Option<Draft>, GatewayError> {
-        let row = sqlx::query("SELECT envelope, content FROM draft WHERE envelope = $1 AND held = 1")
-            .bind(envelope.as_str())
-            .fetch_optional(tx)
-            .await?;
+        let row =
+            sqlx::query("SELECT envelope, content FROM draft WHERE envelope = $1 AND held = 1")
+                .bind(envelope.as_str())
+                .fetch_optional(tx)
+                .await?;
         row.map(|row| self.open_row(&row)).transpose()
     }
 

@@ -238,9 +238,12 @@ mod tests {
     #[tokio::test]
     async fn a_blind_recipient_takes_charge_in_an_envelope_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(database(folder.path().join("t.db")), &[SCHEMA])
-            .await
-            .unwrap();
+        let store = Store::open(
+            database(folder.path().join("t.db")),
+            &[SCHEMA, crate::hospital::feed::SCHEMA],
+        )
+        .await
+        .unwrap();
         sent(&store, "e1", "seen@cabinet.test").await;
         sent(&store, "e2", "blind@cabinet.test").await;
         assert!(replies(&store, "blind@cabinet.test").await);

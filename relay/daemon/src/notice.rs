@@ -259,9 +259,9 @@ async fn release(config: &Path, id: &str, to: Option<&str>) -> Result<(), Comman
             ));
             Ok(())
         }
-        Released::StillNobody => refused(
-            "nobody to tell is known yet: complete the care circle, then release it again",
-        ),
+        Released::StillNobody => {
+            refused("nobody to tell is known yet: complete the care circle, then release it again")
+        }
         Released::Unknown => Err(unknown(id)),
     }
 }
