@@ -112,9 +112,9 @@ impl Feed {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let mut effects = Effects::default();
+                    let mut effects = Effects::at(now);
                     for number in &numbers {
-                        this.0.leave(tx, number, now, &mut effects).await?;
+                        this.0.leave(tx, number, &mut effects).await?;
                     }
                     Ok::<_, GatewayError>(effects)
                 })
@@ -145,8 +145,8 @@ impl Feed {
                     .store
                     .write(move |tx| {
                         Box::pin(async move {
-                            let mut effects = Effects::default();
-                            this.0.remind(tx, &due, now, &mut effects).await?;
+                            let mut effects = Effects::at(now);
+                            this.0.remind(tx, &due, &mut effects).await?;
                             Ok::<_, GatewayError>(effects)
                         })
                     })
@@ -207,9 +207,9 @@ impl Parts {
         &self,
         tx: &mut AnyConnection,
         number: &str,
-        now: OffsetDateTime,
         effects: &mut Effects,
     ) -> Result<(), GatewayError> {
+        let now = effects.now;
         let row = sqlx::query("SELECT episode_key FROM waiting_notice WHERE number = $1")
             .bind(number)
             .fetch_optional(&mut *tx)
@@ -220,7 +220,7 @@ impl Parts {
         let Some(mut episode) = self.episodes.load(tx, &key).await? else {
             return Err(GatewayError::Stored("stay of a waiting notice"));
         };
-        self.flush_until(tx, &mut episode, Some(number), now, effects)
+        self.flush_until(tx, &mut episode, Some(number), effects)
             .await?;
         self.episodes.save(tx, &episode, now).await
     }
@@ -230,10 +230,9 @@ impl Parts {
         &self,
         tx: &mut AnyConnection,
         episode: &mut Episode,
-        now: OffsetDateTime,
         effects: &mut Effects,
     ) -> Result<(), GatewayError> {
-        self.flush_until(tx, episode, None, now, effects).await
+        self.flush_until(tx, episode, None, effects).await
     }
 
     /// Lets the waiting notices of a stay leave, in the order of their decisions, the last being
@@ -243,7 +242,6 @@ impl Parts {
         tx: &mut AnyConnection,
         episode: &mut Episode,
         until: Option<&str>,
-        now: OffsetDateTime,
         effects: &mut Effects,
     ) -> Result<(), GatewayError> {
         let waiting: Vec<(NoticeNumber, u32)> = episode
@@ -262,7 +260,7 @@ impl Parts {
                 let planned: Planned = serde_json::from_slice(&plain)
                     .map_err(|_| GatewayError::Stored("waiting notice"))?;
                 episode.mark_handed_over(number);
-                self.depart(tx, episode, (planned, (number, version)), now, effects)
+                self.depart(tx, episode, (planned, (number, version)), effects)
                     .await?;
             }
             if until == Some(text.as_str()) {
@@ -278,9 +276,9 @@ impl Parts {
         tx: &mut AnyConnection,
         episode: &Episode,
         (mut planned, (number, version)): (Planned, (NoticeNumber, u32)),
-        now: OffsetDateTime,
         effects: &mut Effects,
     ) -> Result<(), GatewayError> {
+        let now = effects.now;
         // Those who were told of the wrong person knew that one's name.
         if planned.ward_task != Some(WardTask::PrivacyIncident) {
             planned.person = episode.person.clone();
@@ -376,7 +374,6 @@ impl Parts {
         &self,
         tx: &mut AnyConnection,
         (key, due): &(Vec<u8>, i64),
-        now: OffsetDateTime,
         effects: &mut Effects,
     ) -> Result<(), GatewayError> {
         let gone = sqlx::query("DELETE FROM reminder WHERE episode_key = $1 AND due_at = $2")
@@ -398,7 +395,7 @@ impl Parts {
         let local = legal_time(from_millis(*due));
         if let Some(planned) = remind(&episode, &confirmed, local, &self.rules) {
             let identity = planned.identity(number);
-            self.depart(tx, &episode, (planned, identity), now, effects)
+            self.depart(tx, &episode, (planned, identity), effects)
                 .await?;
         }
         Ok(())

@@ -118,8 +118,8 @@ impl Feed {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let mut effects = Effects::default();
-                    let taken = parts.commit(tx, (&event, &raw), now, &mut effects).await?;
+                    let mut effects = Effects::at(now);
+                    let taken = parts.commit(tx, (&event, &raw), &mut effects).await?;
                     Ok::<_, GatewayError>((taken, effects))
                 })
             })
@@ -130,11 +130,23 @@ impl Feed {
 }
 
 /// What has to be woken once a transaction is committed.
-#[derive(Default)]
 pub(super) struct Effects {
+    /// When it all happens.
+    pub(super) now: OffsetDateTime,
     pub(super) drafts: usize,
     pub(super) waiting: usize,
     pub(super) told_ward: bool,
+}
+
+impl Effects {
+    pub(super) fn at(now: OffsetDateTime) -> Self {
+        Self {
+            now,
+            drafts: 0,
+            waiting: 0,
+            told_ward: false,
+        }
+    }
 }
 
 impl Parts {
@@ -154,9 +166,9 @@ impl Parts {
         &self,
         tx: &mut AnyConnection,
         (event, raw): (&AdtEvent, &[u8]),
-        now: OffsetDateTime,
         effects: &mut Effects,
     ) -> Result<Taken, GatewayError> {
+        let now = effects.now;
         let mut taken = Taken {
             outcome: "no notice: about no known stay".to_owned(),
             notices: 0,
@@ -168,13 +180,13 @@ impl Parts {
         };
         for mut episode in self.concerned(tx, event).await? {
             if let Some(decision) = first(&mut episode, event, &self.circle, &self.rules) {
-                self.follow(tx, &mut episode, (decision, &origin), now, effects)
+                self.follow(tx, &mut episode, (decision, &origin), effects)
                     .await?;
             }
             let before = episode.person.ins.clone();
             let decision = take(&mut episode, event, &self.circle, &self.rules);
             let one = self
-                .follow(tx, &mut episode, (decision, &origin), now, effects)
+                .follow(tx, &mut episode, (decision, &origin), effects)
                 .await?;
             if before.is_some() && episode.person.ins.is_none() {
                 self.forget_ins(tx, &episode, before.as_deref()).await?;
@@ -228,9 +240,9 @@ impl Parts {
         tx: &mut AnyConnection,
         episode: &mut Episode,
         (decision, origin): (Decision, &Origin),
-        now: OffsetDateTime,
         effects: &mut Effects,
     ) -> Result<Taken, GatewayError> {
+        let now = effects.now;
         let (withdrawn, mut leaving, held) = match decision {
             Decision::NoNotice(silence) => {
                 return Ok(Taken {
@@ -264,8 +276,7 @@ impl Parts {
         };
         let notices = leaving.len();
         for planned in leaving {
-            self.issue(tx, episode, (planned, due), now, effects)
-                .await?;
+            self.issue(tx, episode, (planned, due), effects).await?;
         }
         if let Some((reason, mut notices)) = held {
             for planned in &mut notices {
@@ -307,9 +318,9 @@ impl Parts {
         tx: &mut AnyConnection,
         episode: &mut Episode,
         (planned, due): (Planned, Option<i64>),
-        now: OffsetDateTime,
         effects: &mut Effects,
     ) -> Result<(), GatewayError> {
+        let now = effects.now;
         let local = legal_time(now);
         let number = match planned.needs_number() {
             true => next_number(tx, local.date()).await?,
@@ -323,11 +334,10 @@ impl Parts {
         };
         self.schedule_reminders(tx, episode, &planned, now).await?;
         if wait.is_zero() || due <= millis(now) {
-            self.flush(tx, episode, now, effects).await?;
+            self.flush(tx, episode, effects).await?;
             episode.record(&planned, number, Delivery::HandedOver);
             let identity = planned.identity(number);
-            self.depart(tx, episode, (planned, identity), now, effects)
-                .await
+            self.depart(tx, episode, (planned, identity), effects).await
         } else {
             episode.record(&planned, number, Delivery::Waiting);
             let identity = planned.identity(number);

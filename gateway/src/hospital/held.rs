@@ -97,8 +97,8 @@ impl Feed {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let mut effects = Effects::default();
-                    let released = this.0.release_held(tx, &id, now, &mut effects).await?;
+                    let mut effects = Effects::at(now);
+                    let released = this.0.release_held(tx, &id, &mut effects).await?;
                     Ok::<_, GatewayError>((released, effects))
                 })
             })
@@ -175,9 +175,9 @@ impl Parts {
         &self,
         tx: &mut AnyConnection,
         id: &str,
-        now: OffsetDateTime,
         effects: &mut Effects,
     ) -> Result<Released, GatewayError> {
+        let now = effects.now;
         let row = sqlx::query("SELECT episode_key, reason, content FROM held_notice WHERE id = $1")
             .bind(id)
             .fetch_optional(&mut *tx)
@@ -218,7 +218,7 @@ impl Parts {
         let count = leaving.len();
         for planned in leaving {
             let at_once = Some(millis(now));
-            self.issue(tx, &mut episode, (planned, at_once), now, effects)
+            self.issue(tx, &mut episode, (planned, at_once), effects)
                 .await?;
         }
         self.episodes.save(tx, &episode, now).await?;

@@ -309,7 +309,7 @@ impl Episode {
         let seen = |issued: &&mut Issued| {
             issued.number == number && issued.delivery == Delivery::HandedOver
         };
-        if let Some(seen) = self.issued.iter_mut().filter(seen).last() {
+        if let Some(seen) = self.issued.iter_mut().filter(seen).next_back() {
             seen.standing = Standing::Live;
         }
     }
@@ -319,7 +319,7 @@ impl Episode {
         self.issued
             .iter()
             .filter(|issued| issued.number == number && issued.delivery == Delivery::HandedOver)
-            .last()
+            .next_back()
     }
 
     /// The notice of a slot that holds; the newest of them.

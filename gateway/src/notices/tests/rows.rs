@@ -94,7 +94,7 @@ fn outcomes(out: &mut String, row: &Row) {
         recorded: later(event.effective, hours),
         ..event.clone()
     };
-    case("normal", &[event.clone()]);
+    case("normal", std::slice::from_ref(&event));
     case("twice", &[event.clone(), event.clone()]);
     case("typed in 5 h late", &[delayed(5)]);
     case("typed in 3 days late", &[delayed(72)]);
