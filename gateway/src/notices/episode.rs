@@ -309,7 +309,7 @@ impl Episode {
         let seen = |issued: &&mut Issued| {
             issued.number == number && issued.delivery == Delivery::HandedOver
         };
-        if let Some(seen) = self.issued.iter_mut().filter(seen).next_back() {
+        if let Some(seen) = self.issued.iter_mut().rfind(seen) {
             seen.standing = Standing::Live;
         }
     }
@@ -318,8 +318,7 @@ impl Episode {
     pub fn seen_version(&self, number: NoticeNumber) -> Option<&Issued> {
         self.issued
             .iter()
-            .filter(|issued| issued.number == number && issued.delivery == Delivery::HandedOver)
-            .next_back()
+            .rfind(|issued| issued.number == number && issued.delivery == Delivery::HandedOver)
     }
 
     /// The notice of a slot that holds; the newest of them.
