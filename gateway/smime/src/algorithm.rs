@@ -3,7 +3,6 @@
 //! SHA-1 and MD5 digests, DSA, and RSA keys outside 2048 to 8192 bits have no representation
 //! here, so no signature that uses them can be valid (RFC 8551 §2, RFC 8550 §4.3).
 
-use aws_lc_rs::signature::VerificationAlgorithm as _;
 use aws_lc_rs::{digest, signature};
 use const_oid::ObjectIdentifier;
 
@@ -95,6 +94,16 @@ impl Digest {
         }
     }
 
+    /// The digest of a `micalg` parameter.
+    pub(crate) fn of_micalg(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "sha-256" | "sha256" => Some(Self::Sha256),
+            "sha-384" | "sha384" => Some(Self::Sha384),
+            "sha-512" | "sha512" => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+
     /// The length of the digest.
     pub(crate) fn octets(self) -> u8 {
         match self {
@@ -105,12 +114,19 @@ impl Digest {
     }
 
     pub(crate) fn of(self, octets: &[u8]) -> digest::Digest {
-        let algorithm = match self {
+        digest::digest(self.algorithm(), octets)
+    }
+
+    pub(crate) fn context(self) -> digest::Context {
+        digest::Context::new(self.algorithm())
+    }
+
+    fn algorithm(self) -> &'static digest::Algorithm {
+        match self {
             Self::Sha256 => &digest::SHA256,
             Self::Sha384 => &digest::SHA384,
             Self::Sha512 => &digest::SHA512,
-        };
-        digest::digest(algorithm, octets)
+        }
     }
 
     /// The `AlgorithmIdentifier` without parameters (RFC 5754 §2).
@@ -138,6 +154,8 @@ pub enum PublicKeyKind {
     P521,
     /// Ed25519 (signatures only).
     Ed25519,
+    /// X25519 (key agreement only).
+    X25519,
     /// ML-KEM-512 (reception only, and never sent to).
     MlKem512,
     /// ML-KEM-768 (reception only).
@@ -163,6 +181,98 @@ pub(crate) enum Scheme {
     Ecdsa(Digest),
     Ed25519,
     MlDsa(MlDsa),
+}
+
+/// What a signature is over.
+#[derive(Clone, Copy)]
+pub(crate) enum Signed<'a> {
+    Message(&'a [u8]),
+    /// A message that went by, and left its digest. Not for schemes that make their own.
+    Digest(&'a digest::Digest),
+}
+
+/// How a [`Signer`](crate::Signer) is asked to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SignatureScheme {
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2).
+    RsaPkcs1Sha256,
+    /// RSASSA-PSS with SHA-256, its mask by SHA-256, a salt of 32 octets (RFC 4056).
+    RsaPssSha256,
+    /// ECDSA on P-256 with SHA-256; the signature in DER (RFC 5753 §2.1).
+    EcdsaP256Sha256,
+    /// ECDSA on P-384 with SHA-384.
+    EcdsaP384Sha384,
+    /// ECDSA on P-521 with SHA-512.
+    EcdsaP521Sha512,
+    /// Ed25519, pure (RFC 8419).
+    Ed25519,
+    /// ML-DSA-44, pure, with the empty context (RFC 9882).
+    MlDsa44,
+    /// ML-DSA-65, likewise.
+    MlDsa65,
+    /// ML-DSA-87, likewise.
+    MlDsa87,
+}
+
+impl SignatureScheme {
+    /// The scheme for a key: what RFC 8551 §2.2 makes every receiver understand. `None` for a
+    /// key that only decrypts.
+    pub(crate) fn for_key(kind: PublicKeyKind, prefer_pss: bool) -> Option<Self> {
+        Some(match kind {
+            PublicKeyKind::Rsa(_) if prefer_pss => Self::RsaPssSha256,
+            PublicKeyKind::Rsa(_) => Self::RsaPkcs1Sha256,
+            PublicKeyKind::P256 => Self::EcdsaP256Sha256,
+            PublicKeyKind::P384 => Self::EcdsaP384Sha384,
+            PublicKeyKind::P521 => Self::EcdsaP521Sha512,
+            PublicKeyKind::Ed25519 => Self::Ed25519,
+            PublicKeyKind::MlDsa44 => Self::MlDsa44,
+            PublicKeyKind::MlDsa65 => Self::MlDsa65,
+            PublicKeyKind::MlDsa87 => Self::MlDsa87,
+            _ => return None,
+        })
+    }
+
+    /// The digest of the content beside this signature.
+    pub(crate) fn digest(self) -> Digest {
+        match self {
+            Self::RsaPkcs1Sha256 | Self::RsaPssSha256 | Self::EcdsaP256Sha256 => Digest::Sha256,
+            Self::EcdsaP384Sha384 => Digest::Sha384,
+            // RFC 8419 §3.1; RFC 9882 §3.3: strong enough for every set, and what all must know.
+            Self::EcdsaP521Sha512
+            | Self::Ed25519
+            | Self::MlDsa44
+            | Self::MlDsa65
+            | Self::MlDsa87 => Digest::Sha512,
+        }
+    }
+
+    /// The fields of the `AlgorithmIdentifier` in a certificate, which has no other place for the
+    /// digest (RFC 5754, RFC 5758, RFC 8410).
+    pub(crate) fn certificate_identifier<'a>(self) -> Vec<Node<'a>> {
+        match self {
+            Self::RsaPkcs1Sha256 => vec![oid_node(&oid::SHA256_WITH_RSA), null()],
+            other => other.identifier(),
+        }
+    }
+
+    /// The fields of the `AlgorithmIdentifier` in a `SignerInfo`.
+    pub(crate) fn identifier<'a>(self) -> Vec<Node<'a>> {
+        match self {
+            // RFC 5754 §3.2: every implementation understands rsaEncryption here.
+            Self::RsaPkcs1Sha256 => vec![oid_node(&oid::RSA_ENCRYPTION), null()],
+            Self::RsaPssSha256 => {
+                vec![oid_node(&oid::RSA_PSS), pss_parameters(Digest::Sha256)]
+            }
+            Self::EcdsaP256Sha256 => vec![oid_node(&oid::ECDSA_SHA256)],
+            Self::EcdsaP384Sha384 => vec![oid_node(&oid::ECDSA_SHA384)],
+            Self::EcdsaP521Sha512 => vec![oid_node(&oid::ECDSA_SHA512)],
+            Self::Ed25519 => vec![oid_node(&oid::ED25519)],
+            Self::MlDsa44 => vec![oid_node(&oid::ML_DSA_44)],
+            Self::MlDsa65 => vec![oid_node(&oid::ML_DSA_65)],
+            Self::MlDsa87 => vec![oid_node(&oid::ML_DSA_87)],
+        }
+    }
 }
 
 /// The signature is not of this key over these octets, or the key does not fit the scheme.
@@ -207,12 +317,12 @@ impl Scheme {
         agrees.then_some(scheme)
     }
 
-    /// Checks `signature` over `message` with the `subjectPublicKey` octets of a certificate.
+    /// Checks a signature with the `subjectPublicKey` octets of a certificate.
     pub(crate) fn verify(
         self,
         kind: PublicKeyKind,
         key: &[u8],
-        message: &[u8],
+        signed: Signed<'_>,
         signature: &[u8],
     ) -> Result<(), BadSignature> {
         use Digest::{Sha256, Sha384, Sha512};
@@ -229,10 +339,8 @@ impl Scheme {
                     Sha384 => signature::RSA_PSS_2048_8192_SHA384,
                     Sha512 => signature::RSA_PSS_2048_8192_SHA512,
                 };
-                return parameters
-                    .with_pss_salt_length(salt)
-                    .verify_sig(key, message, signature)
-                    .map_err(|_| BadSignature);
+                let parameters = parameters.with_pss_salt_length(salt);
+                return signed.verify(&parameters, key, signature);
             }
             (Self::Ecdsa(Sha256), P256) => &signature::ECDSA_P256_SHA256_ASN1,
             (Self::Ecdsa(Sha384), P256) => &signature::ECDSA_P256_SHA384_ASN1,
@@ -247,9 +355,22 @@ impl Scheme {
             (Self::MlDsa(set), kind) if kind == set.kind() => set.verification(),
             _ => return Err(BadSignature),
         };
-        signature::UnparsedPublicKey::new(algorithm, key)
-            .verify(message, signature)
-            .map_err(|_| BadSignature)
+        signed.verify(algorithm, key, signature)
+    }
+}
+
+impl Signed<'_> {
+    fn verify(
+        self,
+        algorithm: &dyn signature::VerificationAlgorithm,
+        key: &[u8],
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
+        match self {
+            Self::Message(message) => algorithm.verify_sig(key, message, signature),
+            Self::Digest(digest) => algorithm.verify_digest_sig(key, digest, signature),
+        }
+        .map_err(|_| BadSignature)
     }
 }
 

@@ -42,7 +42,7 @@ pub enum MaterialError {
     /// Not an unencrypted PKCS#8 private key of a supported kind.
     #[error(
         "not a readable private key ({0}); give a PKCS#8 key, RSA 2048 to 8192 bits, \
-         P-256, P-384, Ed25519, ML-KEM or ML-DSA (`openssl pkcs8 -topk8 -nocrypt` converts)"
+         P-256, P-384, P-521, Ed25519, X25519, ML-KEM or ML-DSA (`openssl pkcs8 -topk8 -nocrypt` converts)"
     )]
     PrivateKey(&'static str),
     /// The private key is not the one of the certificate.
@@ -79,6 +79,12 @@ pub enum SealError {
         /// What the certificate lacks.
         reason: &'static str,
     },
+    /// Content that nobody signed would go out under a cipher that proves nothing.
+    #[error("AES-CBC protects nothing by itself: sign the message, or leave the cipher alone")]
+    UnsignedCbc,
+    /// The message does not fit the partner's profile.
+    #[error("the partner's profile cannot be kept: {0}")]
+    Profile(&'static str),
     /// The signing certificate is not one for the address in From.
     #[error(
         "the signing certificate is not bound to the From address; every receiver would refuse it"
@@ -87,6 +93,10 @@ pub enum SealError {
     /// The signing certificate or key may not sign mail.
     #[error("the signing certificate cannot sign mail: {0}")]
     Signer(&'static str),
+    /// The message could not be read, or the sealed one not written; what was written is to be
+    /// thrown away.
+    #[error("the message to seal, or where it goes, failed: {0}")]
+    Spool(std::io::ErrorKind),
     /// The cryptographic library failed.
     #[error("the cryptographic library failed at {0}; the message was not sealed")]
     Crypto(&'static str),
@@ -123,6 +133,9 @@ pub enum Refusal {
         /// The object identifier or a name.
         name: String,
     },
+    /// The message could not be read from where it lies.
+    #[error("the message cannot be read from its spool: {0}; open it again when it can")]
+    Spool(std::io::ErrorKind),
     /// No key held here opens the message, or its content is not authentic: deliberately one
     /// answer for both.
     #[error(

@@ -1,8 +1,8 @@
 //! Header protection (RFC 9788): the header fields of the message travel inside the encryption,
 //! on the root of what is signed; outside stays what transport needs.
 
-use crate::limits::Limits;
-use crate::mime::{self, ContentType, Entity, Field, canonical, field_line};
+use crate::mime::{self, ContentType, Entity, Field, field_line};
+use crate::sealer::Profile;
 use crate::{Refusal, SealError};
 
 /// Fields that stay readable outside. Everything else is only inside: nothing that a client adds
@@ -41,9 +41,15 @@ const COMPARED: [&str; 10] = [
 /// Fields never sent: they would tell recipients of one another.
 const NEVER: [&str; 2] = ["Bcc", "Resent-Bcc"];
 
+/// The subject that KIM demands outside (gemSMIME_KOMLE).
+const KIM_SUBJECT: &[u8] = b" KOM-LE-Nachricht";
+/// The version of the format that a KIM message announces.
+const KIM_VERSION: &[u8] = b" 1.0";
+
 /// A message ready for its cryptographic layers.
 pub(crate) struct Protected {
-    /// What is signed: the MIME entity that carries the protected fields.
+    /// The header section of what is signed, its blank line included; the body of the message
+    /// follows it.
     pub(crate) payload: Vec<u8>,
     /// The message's own fields outside, CRLF lines, without MIME fields.
     pub(crate) outer: Vec<u8>,
@@ -51,22 +57,31 @@ pub(crate) struct Protected {
     pub(crate) from: Vec<String>,
 }
 
-/// Applies header protection to a message that will be encrypted.
-pub(crate) fn protect(message: &[u8], limits: &Limits) -> Result<Protected, SealError> {
-    let entity = Entity::read(message, limits)?;
+/// Applies header protection to a message that will be encrypted, given its header section.
+pub(crate) fn protect(entity: &Entity<'_>, profile: Profile) -> Result<Protected, SealError> {
     let from = entity
         .single("From")?
         .ok_or(SealError::Malformed("From is missing"))?;
     let from = mime::addresses(from.value).ok_or(SealError::Malformed("From is not an address"))?;
     // Reading it now keeps a header that nobody could read from being signed.
     entity.content_type()?;
-    let mut payload = Vec::with_capacity(message.len() + 1024);
     let mut outer = Vec::with_capacity(1024);
+    let payload = match profile {
+        Profile::Rfc9788 => protected_payload(entity, &mut outer),
+        Profile::WrappedRfc822 | Profile::KomLe => wrapped_payload(entity, profile, &mut outer),
+    };
+    Ok(Protected {
+        payload,
+        outer,
+        from,
+    })
+}
+
+/// RFC 9788 §2: the fields inside, on the root of the payload, with a record of those outside.
+fn protected_payload(entity: &Entity<'_>, outer: &mut Vec<u8>) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(4096);
     let mut records = Vec::with_capacity(1024);
-    for field in entity.fields.iter().filter(|f| !f.is_structural()) {
-        if NEVER.iter().any(|name| field.is(name)) || field.is("HP-Outer") {
-            continue;
-        }
+    for field in sent_fields(entity) {
         field.write(&mut payload);
         let outside = if field.is("Subject") {
             NEUTRAL_SUBJECT
@@ -75,20 +90,48 @@ pub(crate) fn protect(message: &[u8], limits: &Limits) -> Result<Protected, Seal
         } else {
             continue;
         };
-        field_line(&mut outer, field.name, outside);
+        field_line(outer, field.name, outside);
         let mut record = Vec::with_capacity(outside.len() + 16);
         field_line(&mut record, field.name, outside);
         field_line(&mut records, "HP-Outer", record.trim_ascii_end());
     }
     payload.append(&mut records);
     payload.extend_from_slice(b"MIME-Version: 1.0\r\n");
-    write_structural(&entity, Some("cipher"), &mut payload);
+    write_structural(entity, Some("cipher"), &mut payload);
     payload.extend_from_slice(b"\r\n");
-    payload.extend_from_slice(&canonical(entity.body));
-    Ok(Protected {
-        payload,
-        outer,
-        from,
+    payload
+}
+
+/// RFC 8551 §3.1: the whole message inside, as message/rfc822.
+fn wrapped_payload(entity: &Entity<'_>, profile: Profile, outer: &mut Vec<u8>) -> Vec<u8> {
+    let mut payload = b"Content-Type: message/rfc822; forwarded=no\r\n\r\n".to_vec();
+    for field in sent_fields(entity) {
+        field.write(&mut payload);
+        let outside = match profile {
+            _ if field.is("Subject") => continue,
+            // gemSMIME_KOMLE: these are the same outside.
+            Profile::KomLe if field.is("Reply-To") => field.value,
+            _ if OUTSIDE.iter().any(|name| field.is(name)) => field.value,
+            _ => continue,
+        };
+        field_line(outer, field.name, outside);
+    }
+    if profile == Profile::KomLe {
+        field_line(outer, "Subject", KIM_SUBJECT);
+        field_line(outer, "X-KOM-LE-Version", KIM_VERSION);
+    } else {
+        field_line(outer, "Subject", NEUTRAL_SUBJECT);
+    }
+    payload.extend_from_slice(b"MIME-Version: 1.0\r\n");
+    write_structural(entity, None, &mut payload);
+    payload.extend_from_slice(b"\r\n");
+    payload
+}
+
+/// The fields of the message that are sent at all.
+fn sent_fields<'e, 'a>(entity: &'e Entity<'a>) -> impl Iterator<Item = &'e Field<'a>> {
+    entity.fields.iter().filter(|field| {
+        !field.is_structural() && !field.is("HP-Outer") && !NEVER.iter().any(|name| field.is(name))
     })
 }
 
@@ -139,24 +182,25 @@ pub struct ProtectedHeaders {
     pub findings: Vec<HeaderFinding>,
 }
 
-/// A received message after its layers.
+/// A received message after its layers, as far as its header sections tell.
 pub(crate) struct Received<'a> {
     pub(crate) headers: ProtectedHeaders,
     /// The message's fields that count: protected ones, or the outer ones if none are.
     fields: Vec<Field<'a>>,
     outer_from: Option<Field<'a>>,
-    /// The MIME entity to show.
-    body: Entity<'a>,
+    /// The header section of the MIME entity to show.
+    shown: Entity<'a>,
 }
 
 impl<'a> Received<'a> {
     /// Compares a payload with the message that carried it. `layered` says whether an envelope
-    /// or a signature that holds was around it: without one, its marks are anybody's.
+    /// or a signature that holds was around it: without one, its marks are anybody's. `inside` is
+    /// the header section of the message that the payload wraps, if it wraps one.
     pub(crate) fn read(
         outer: &Entity<'a>,
         payload: Entity<'a>,
         layered: bool,
-        limits: &Limits,
+        inside: Option<Entity<'a>>,
     ) -> Result<Self, Refusal> {
         let outer_from = outer.single("From")?.copied();
         let content_type = payload.content_type()?;
@@ -165,44 +209,42 @@ impl<'a> Received<'a> {
             Some("clear") if layered => HeaderProtection::Clear,
             _ => HeaderProtection::Absent,
         };
-        if layered
-            && protection == HeaderProtection::Absent
-            && let Some(wrapped) = unwrap_message(outer_from, content_type, &payload, limits)
-        {
-            let mut read = Self {
-                fields: message_fields(&wrapped),
-                headers: ProtectedHeaders {
-                    protection: HeaderProtection::Wrapped,
-                    findings: Vec::new(),
-                },
-                outer_from,
-                body: wrapped,
-            };
-            read.compare_from();
-            return Ok(read);
-        }
-        let mut read = match protection {
-            HeaderProtection::Absent => Self {
-                headers: ProtectedHeaders {
-                    protection,
-                    findings: Vec::new(),
-                },
-                fields: message_fields(outer),
-                outer_from,
-                body: payload,
+        let wrapped = inside
+            .filter(|_| layered && protection == HeaderProtection::Absent)
+            .filter(|inside| is_the_message(outer_from, content_type.as_ref(), inside));
+        let (protection, findings, fields, shown) = match wrapped {
+            Some(inside) => (
+                HeaderProtection::Wrapped,
+                Vec::new(),
+                message_fields(&inside),
+                inside,
+            ),
+            None if protection == HeaderProtection::Absent => {
+                (protection, Vec::new(), message_fields(outer), payload)
+            }
+            None => (
+                protection,
+                compare(protection, outer, &payload),
+                message_fields(&payload),
+                payload,
+            ),
+        };
+        let mut read = Self {
+            headers: ProtectedHeaders {
+                protection,
+                findings,
             },
-            _ => Self {
-                headers: ProtectedHeaders {
-                    protection,
-                    findings: compare(protection, outer, &payload),
-                },
-                fields: message_fields(&payload),
-                outer_from,
-                body: payload,
-            },
+            fields,
+            outer_from,
+            shown,
         };
         read.compare_from();
         Ok(read)
+    }
+
+    /// Whether the message to show is the one that the payload wraps.
+    pub(crate) fn is_wrapped(&self) -> bool {
+        self.headers.protection == HeaderProtection::Wrapped
     }
 
     /// The one address of the From that counts; none if it is missing, unreadable or several.
@@ -219,11 +261,11 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// A plain message: the fields that count, then the content without its S/MIME layers. With
-    /// `outer_from`, the From from outside (RFC 9788 §4.4.1, where no signature vouches for the
-    /// one inside).
-    pub(crate) fn readable(&self, outer_from: bool) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.body.body.len() + 2048);
+    /// The header section of a plain message: the fields that count, then those of the content
+    /// without its S/MIME layers, and a blank line. With `outer_from`, the From from outside
+    /// (RFC 9788 §4.4.1, where no signature vouches for the one inside).
+    pub(crate) fn readable_section(&self, outer_from: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(2048);
         for field in &self.fields {
             match (field.is("From"), self.outer_from) {
                 (true, Some(outside)) if outer_from => outside.write(&mut out),
@@ -231,9 +273,8 @@ impl<'a> Received<'a> {
             }
         }
         out.extend_from_slice(b"MIME-Version: 1.0\r\n");
-        write_structural(&self.body, None, &mut out);
+        write_structural(&self.shown, None, &mut out);
         out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(self.body.body);
         out
     }
 
@@ -361,30 +402,35 @@ fn record(value: &[u8]) -> Option<(String, Vec<u8>)> {
     Some((name.to_owned(), value[colon + 1..].trim_ascii().to_vec()))
 }
 
-/// The message inside a payload that wraps one (RFC 8551 §3.1), as Direct sends it. A forwarded
-/// message looks the same: it is told by `forwarded=no`, or by From being the same outside.
-fn unwrap_message<'a>(
-    outer_from: Option<Field<'a>>,
-    content_type: Option<ContentType>,
-    payload: &Entity<'a>,
-    limits: &Limits,
-) -> Option<Entity<'a>> {
-    let content_type = content_type.filter(|t| t.essence == "message/rfc822")?;
-    let encoded = payload.fields.iter().any(|f| {
-        f.is("Content-Transfer-Encoding")
-            && !matches!(
-                f.unfolded().to_ascii_lowercase().as_slice(),
-                b"7bit" | b"8bit" | b"binary"
-            )
-    });
-    if encoded {
-        return None;
-    }
-    let inner = Entity::read(payload.body, limits).ok()?;
-    let inner_from = inner
-        .single("From")
-        .ok()?
-        .map(|f| mime::addresses(f.value))?;
-    let same = outer_from.is_some_and(|f| mime::addresses(f.value) == inner_from);
-    (same || content_type.parameter("forwarded") == Some("no")).then_some(inner)
+/// Whether a payload may wrap a message (RFC 8551 §3.1): message/rfc822, not encoded.
+pub(crate) fn may_wrap(payload: &Entity<'_>) -> bool {
+    let is_message = payload
+        .content_type()
+        .ok()
+        .flatten()
+        .is_some_and(|t| t.essence == "message/rfc822");
+    is_message
+        && !payload.fields.iter().any(|f| {
+            f.is("Content-Transfer-Encoding")
+                && !matches!(
+                    f.unfolded().to_ascii_lowercase().as_slice(),
+                    b"7bit" | b"8bit" | b"binary"
+                )
+        })
+}
+
+/// Whether the message inside a payload is the one that was sent, as Direct and KIM wrap it. A
+/// forwarded message looks the same: it is told by `forwarded=no`, or by From being the same
+/// outside.
+fn is_the_message(
+    outer_from: Option<Field<'_>>,
+    content_type: Option<&ContentType>,
+    inside: &Entity<'_>,
+) -> bool {
+    let Ok(Some(inner_from)) = inside.single("From") else {
+        return false;
+    };
+    let inner_from = mime::addresses(inner_from.value);
+    outer_from.is_some_and(|f| mime::addresses(f.value) == inner_from)
+        || content_type.is_some_and(|t| t.parameter("forwarded") == Some("no"))
 }

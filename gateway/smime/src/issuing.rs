@@ -8,10 +8,10 @@ use aws_lc_rs::rand;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use crate::algorithm::{Digest, PublicKeyKind, Scheme, pss_parameters};
+use crate::algorithm::{Digest, PublicKeyKind, SignatureScheme};
 use crate::ber::{
     BIT_STRING, GENERALIZED_TIME, INTEGER, Node, SEQUENCE, UTC_TIME, context, context_constructed,
-    explicit, implicit, integer, null, octet_string, oid as oid_node, sequence,
+    explicit, implicit, integer, octet_string, oid as oid_node, sequence,
 };
 use crate::certificate::{Certificate, KeyUsage};
 use crate::crl::{Crl, RevocationReason};
@@ -423,7 +423,8 @@ impl Draft<'_> {
 
 /// `SEQUENCE { content, algorithm, BIT STRING signature }`: certificates, lists and requests.
 pub(crate) fn signed(content: Vec<u8>, key: &PrivateKey) -> Option<Vec<u8>> {
-    let signature = key.sign(&content, false)?;
+    let scheme = SignatureScheme::for_key(key.kind(), false)?;
+    let signature = key.sign(scheme, &content)?;
     let mut bits = vec![0];
     bits.extend_from_slice(&signature);
     let outer = vec![
@@ -436,17 +437,9 @@ pub(crate) fn signed(content: Vec<u8>, key: &PrivateKey) -> Option<Vec<u8>> {
 
 /// The `AlgorithmIdentifier` of a signature in a certificate (RFC 5754, RFC 5758, RFC 8410).
 fn algorithm<'a>(key: &PrivateKey) -> Node<'a> {
-    sequence(match key.scheme(false) {
-        Scheme::RsaPkcs1(Digest::Sha256) => vec![oid_node(&oid::SHA256_WITH_RSA), null()],
-        Scheme::RsaPkcs1(Digest::Sha384) => vec![oid_node(&oid::SHA384_WITH_RSA), null()],
-        Scheme::RsaPkcs1(Digest::Sha512) => vec![oid_node(&oid::SHA512_WITH_RSA), null()],
-        Scheme::RsaPss(digest, _) => vec![oid_node(&oid::RSA_PSS), pss_parameters(digest)],
-        Scheme::Ecdsa(Digest::Sha256) => vec![oid_node(&oid::ECDSA_SHA256)],
-        Scheme::Ecdsa(Digest::Sha384) => vec![oid_node(&oid::ECDSA_SHA384)],
-        Scheme::Ecdsa(Digest::Sha512) => vec![oid_node(&oid::ECDSA_SHA512)],
-        Scheme::Ed25519 => vec![oid_node(&oid::ED25519)],
-        Scheme::MlDsa(set) => vec![oid_node(&set.oid())],
-    })
+    let scheme = SignatureScheme::for_key(key.kind(), false);
+    // A key that cannot sign has none: signing fails then.
+    sequence(scheme.map_or_else(Vec::new, SignatureScheme::certificate_identifier))
 }
 
 /// `GeneralNames` of rfc822Names.

@@ -11,20 +11,21 @@ use aws_lc_rs::rsa::{
     PrivateDecryptingKey,
 };
 use aws_lc_rs::signature::{
-    self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
-    Ed25519KeyPair, KeyPair as _, PqdsaKeyPair,
+    self, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
+    ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, PqdsaKeyPair,
 };
 use zeroize::Zeroizing;
 
-use crate::algorithm::{Algorithm, Digest, PublicKeyKind, Scheme};
+use crate::algorithm::{Algorithm, PublicKeyKind, SignatureScheme};
 use crate::ber::{BerError, Element, OCTET_STRING, Reader, SEQUENCE};
 use crate::certificate::Certificate;
 use crate::error::MaterialError;
+use crate::evp::RsaOaepKey;
 use crate::post_quantum::{MlDsa, MlKem, MlKemKey, MlKemKeyFault};
 use crate::{oid, pem};
 
-/// A private key: RSA of 2048 to 8192 bits, P-256, P-384; Ed25519 and ML-DSA, which only sign;
-/// ML-KEM, which only decrypts.
+/// A private key: RSA of 2048 to 8192 bits, P-256, P-384, P-521; Ed25519 and ML-DSA, which only
+/// sign; X25519 and ML-KEM, which only decrypt.
 ///
 /// Its secret lives in the memory of the cryptographic library, which wipes it when the key is
 /// dropped; it is never shown, not even by `Debug`.
@@ -34,6 +35,8 @@ pub(crate) enum Secret {
     Rsa {
         sign: rsa::KeyPair,
         decrypt: PrivateDecryptingKey,
+        /// The same key once more, for what `decrypt` cannot do.
+        oaep: RsaOaepKey,
     },
     Ec {
         kind: PublicKeyKind,
@@ -41,6 +44,10 @@ pub(crate) enum Secret {
         agree: agreement::PrivateKey,
     },
     Ed25519(Ed25519KeyPair),
+    X25519 {
+        agree: agreement::PrivateKey,
+        public: agreement::PublicKey,
+    },
     MlKem(Box<MlKemKey>),
     MlDsa(MlDsa, Box<PqdsaKeyPair>),
 }
@@ -58,21 +65,45 @@ impl PrivateKey {
             (oid::RSA_ENCRYPTION, _) => Secret::Rsa {
                 sign: rsa::KeyPair::from_pkcs8(der).map_err(|_| UNSUITABLE)?,
                 decrypt: PrivateDecryptingKey::from_pkcs8(der).map_err(|_| UNSUITABLE)?,
+                oaep: RsaOaepKey::from_pkcs8(der).ok_or(UNSUITABLE)?,
             },
-            (oid::EC_PUBLIC_KEY, Some(oid::P256)) => Secret::Ec {
-                kind: PublicKeyKind::P256,
-                sign: EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der)
-                    .map_err(|_| UNSUITABLE)?,
-                agree: agreement::PrivateKey::from_private_key_der(&agreement::ECDH_P256, der)
-                    .map_err(|_| UNSUITABLE)?,
-            },
-            (oid::EC_PUBLIC_KEY, Some(oid::P384)) => Secret::Ec {
-                kind: PublicKeyKind::P384,
-                sign: EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, der)
-                    .map_err(|_| UNSUITABLE)?,
-                agree: agreement::PrivateKey::from_private_key_der(&agreement::ECDH_P384, der)
-                    .map_err(|_| UNSUITABLE)?,
-            },
+            (oid::EC_PUBLIC_KEY, Some(curve)) => {
+                let (kind, signing, agreement) = match curve {
+                    oid::P256 => (
+                        PublicKeyKind::P256,
+                        &ECDSA_P256_SHA256_ASN1_SIGNING,
+                        &agreement::ECDH_P256,
+                    ),
+                    oid::P384 => (
+                        PublicKeyKind::P384,
+                        &ECDSA_P384_SHA384_ASN1_SIGNING,
+                        &agreement::ECDH_P384,
+                    ),
+                    oid::P521 => (
+                        PublicKeyKind::P521,
+                        &ECDSA_P521_SHA512_ASN1_SIGNING,
+                        &agreement::ECDH_P521,
+                    ),
+                    _ => return Err(MaterialError::PrivateKey("its curve is not supported")),
+                };
+                Secret::Ec {
+                    kind,
+                    sign: EcdsaKeyPair::from_pkcs8(signing, der).map_err(|_| UNSUITABLE)?,
+                    agree: agreement::PrivateKey::from_private_key_der(agreement, der)
+                        .map_err(|_| UNSUITABLE)?,
+                }
+            }
+            (oid::X25519, _) => {
+                // RFC 8410 §7: an OCTET STRING inside the OCTET STRING.
+                let seed = private_key_octets(der)
+                    .and_then(|octets| Element::only(octets, 1))
+                    .map_err(|_| UNSUITABLE)?;
+                let agree =
+                    agreement::PrivateKey::from_private_key(&agreement::X25519, seed.content)
+                        .map_err(|_| UNSUITABLE)?;
+                let public = agree.compute_public_key().map_err(|_| UNSUITABLE)?;
+                Secret::X25519 { agree, public }
+            }
             (oid::ED25519, _) => Secret::Ed25519(
                 Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| UNSUITABLE)?,
             ),
@@ -103,6 +134,7 @@ impl PrivateKey {
             }
             Secret::Ec { kind, .. } => *kind,
             Secret::Ed25519(_) => PublicKeyKind::Ed25519,
+            Secret::X25519 { .. } => PublicKeyKind::X25519,
             Secret::MlKem(key) => key.kind(),
             Secret::MlDsa(set, _) => set.kind(),
         }
@@ -114,43 +146,25 @@ impl PrivateKey {
             Secret::Rsa { sign, .. } => sign.public_key().as_ref(),
             Secret::Ec { sign, .. } => sign.public_key().as_ref(),
             Secret::Ed25519(sign) => sign.public_key().as_ref(),
+            Secret::X25519 { public, .. } => public.as_ref(),
             Secret::MlKem(key) => key.public_key(),
             Secret::MlDsa(_, sign) => sign.public_key().as_ref(),
         }
     }
 
-    /// Whether the key can sign at all: one for key encapsulation cannot.
-    pub(crate) fn signs(&self) -> bool {
-        !matches!(self.0, Secret::MlKem(_))
-    }
-
-    /// The scheme that the key signs with.
-    pub(crate) fn scheme(&self, prefer_pss: bool) -> Scheme {
-        match &self.0 {
-            Secret::Rsa { .. } if prefer_pss => Scheme::RsaPss(Digest::Sha256, 32),
-            Secret::Rsa { .. } => Scheme::RsaPkcs1(Digest::Sha256),
-            Secret::Ec {
-                kind: PublicKeyKind::P384,
-                ..
-            } => Scheme::Ecdsa(Digest::Sha384),
-            Secret::Ec { .. } => Scheme::Ecdsa(Digest::Sha256),
-            Secret::Ed25519(_) => Scheme::Ed25519,
-            Secret::MlDsa(set, _) => Scheme::MlDsa(*set),
-            // Never used: such a key does not sign.
-            Secret::MlKem(_) => Scheme::Ed25519,
-        }
-    }
-
-    /// Signs with [`PrivateKey::scheme`].
-    pub(crate) fn sign(&self, message: &[u8], prefer_pss: bool) -> Option<Vec<u8>> {
+    /// Signs with a scheme that fits the key; `None` for any other.
+    pub(crate) fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Option<Vec<u8>> {
         let random = SystemRandom::new();
+        let fits = |pss| SignatureScheme::for_key(self.kind(), pss) == Some(scheme);
+        if !fits(true) && !fits(false) {
+            return None;
+        }
         match &self.0 {
             Secret::Rsa { sign, .. } => {
                 let mut signature = vec![0; sign.public_modulus_len()];
-                let padding: &'static dyn signature::RsaEncoding = if prefer_pss {
-                    &signature::RSA_PSS_SHA256
-                } else {
-                    &signature::RSA_PKCS1_SHA256
+                let padding: &'static dyn signature::RsaEncoding = match scheme {
+                    SignatureScheme::RsaPssSha256 => &signature::RSA_PSS_SHA256,
+                    _ => &signature::RSA_PKCS1_SHA256,
                 };
                 sign.sign(padding, &random, message, &mut signature).ok()?;
                 Some(signature)
@@ -162,7 +176,7 @@ impl PrivateKey {
                 sign.sign(message, &mut signature).ok()?;
                 Some(signature)
             }
-            Secret::MlKem(_) => None,
+            Secret::X25519 { .. } | Secret::MlKem(_) => None,
         }
     }
 }
@@ -235,6 +249,34 @@ impl Identity {
     }
 }
 
+/// Signs for somebody, with a key here, in a device (PKCS#11) or elsewhere.
+pub trait Signer: Send + Sync {
+    /// The certificate of the key.
+    fn certificate(&self) -> &Certificate;
+
+    /// The intermediates that travel with signatures.
+    fn chain(&self) -> &[Certificate];
+
+    /// The signature of `message`: the signed attributes, about a kilobyte, which hold the digest
+    /// of the content (a device that signs digests is given theirs). `scheme` is one for the
+    /// certificate's key. `None` whatever went wrong.
+    fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Option<Vec<u8>>;
+}
+
+impl Signer for Identity {
+    fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    fn chain(&self) -> &[Certificate] {
+        &self.chain
+    }
+
+    fn sign(&self, scheme: SignatureScheme, message: &[u8]) -> Option<Vec<u8>> {
+        self.key.sign(scheme, message)
+    }
+}
+
 /// How a message names one of its recipients (RFC 5652 §6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecipientId<'a> {
@@ -277,7 +319,8 @@ pub trait DecryptionKey: Send + Sync {
     /// RSA decryption of one block; `None` whatever went wrong.
     fn decrypt_rsa(&self, padding: RsaPadding<'_>, block: &[u8]) -> Option<Zeroizing<Vec<u8>>>;
 
-    /// The shared secret with the point (SEC 1) of an originator; `None` whatever went wrong.
+    /// The shared secret with the public key of an originator, a point (SEC 1) or 32 octets of
+    /// X25519; `None` whatever went wrong.
     fn agree(&self, point: &[u8]) -> Option<Zeroizing<Vec<u8>>>;
 
     /// The secret that an ML-KEM ciphertext encapsulates (FIPS 203 §7.3); `None` whatever went
@@ -291,16 +334,25 @@ pub trait DecryptionKey: Send + Sync {
 pub enum RsaPadding<'a> {
     /// RSAES-PKCS1-v1_5 (RFC 8017 §7.2).
     Pkcs1,
-    /// RSAES-OAEP with one digest for the label and the mask, and the label (RFC 8017 §7.1).
-    Oaep(OaepDigest, &'a [u8]),
+    /// RSAES-OAEP (RFC 8017 §7.1).
+    Oaep {
+        /// Digest of the label.
+        digest: OaepDigest,
+        /// Digest of the mask function, MGF1: Java's default is SHA-1 beside any other digest.
+        mask_digest: OaepDigest,
+        /// The label; empty unless the sender says otherwise.
+        label: &'a [u8],
+    },
 }
 
-/// The digest of OAEP and its mask.
+/// A digest of OAEP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OaepDigest {
     /// SHA-1, the default of RFC 3560. It is not used as a collision-resistant digest here.
     Sha1,
+    /// SHA-224.
+    Sha224,
     /// SHA-256.
     Sha256,
     /// SHA-384.
@@ -315,7 +367,7 @@ impl DecryptionKey for Identity {
     }
 
     fn decrypt_rsa(&self, padding: RsaPadding<'_>, block: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let Secret::Rsa { decrypt, .. } = &self.key.0 else {
+        let Secret::Rsa { decrypt, oaep, .. } = &self.key.0 else {
             return None;
         };
         let mut buffer = Zeroizing::new(vec![0; decrypt.key_size_bytes()]);
@@ -324,13 +376,23 @@ impl DecryptionKey for Identity {
                 let key = Pkcs1PrivateDecryptingKey::new(decrypt.clone()).ok()?;
                 key.decrypt(block, &mut buffer).ok()?.len()
             }
-            RsaPadding::Oaep(digest, label) => {
+            RsaPadding::Oaep {
+                digest,
+                mask_digest,
+                label,
+            } => {
                 let algorithm = match digest {
                     OaepDigest::Sha1 => &OAEP_SHA1_MGF1SHA1,
                     OaepDigest::Sha256 => &OAEP_SHA256_MGF1SHA256,
                     OaepDigest::Sha384 => &OAEP_SHA384_MGF1SHA384,
                     OaepDigest::Sha512 => &OAEP_SHA512_MGF1SHA512,
+                    OaepDigest::Sha224 => {
+                        return oaep.decrypt(digest, mask_digest, label, block);
+                    }
                 };
+                if digest != mask_digest {
+                    return oaep.decrypt(digest, mask_digest, label, block);
+                }
                 let label = (!label.is_empty()).then_some(label);
                 let key = OaepPrivateDecryptingKey::new(decrypt.clone()).ok()?;
                 key.decrypt(algorithm, block, &mut buffer, label)
@@ -343,7 +405,7 @@ impl DecryptionKey for Identity {
     }
 
     fn agree(&self, point: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let Secret::Ec { agree, .. } = &self.key.0 else {
+        let (Secret::Ec { agree, .. } | Secret::X25519 { agree, .. }) = &self.key.0 else {
             return None;
         };
         let peer = agreement::UnparsedPublicKey::new(agree.algorithm(), point);

@@ -25,7 +25,8 @@
 //!
 //! ```
 //! use liaison_smime::{
-//!     Identities, Identity, OpenPolicy, Opener, SealPolicy, Sealer, SignatureVerdict, TrustStore,
+//!     Identities, Identity, OpenPolicy, Opener, Recipients, SealPolicy, Sealer, SignatureVerdict,
+//!     TrustStore,
 //! };
 //! # use rcgen::{CertificateParams, IsCa, BasicConstraints, Issuer, KeyPair, SanType};
 //! # use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
@@ -56,18 +57,18 @@
 //! trust.check_recipient(home.certificate(), home.chain(), now)?;
 //! let sealed = Sealer::new(SealPolicy::default())
 //!     .sign_with(&doctor)
-//!     .seal(message, std::slice::from_ref(home.certificate()), now)?;
+//!     .seal_to_vec(message, &Recipients::visible([home.certificate().clone()]), now)?;
 //!
 //! // Receiving: open with every key held, judge by the trust store.
 //! let ring = Identities::new().with(home);
 //! let policy = OpenPolicy::default();
-//! let opened = Opener::new(&policy, &ring, &trust).open(&sealed, now)?;
+//! let mut opened = Opener::new(&policy, &ring, &trust).open(&sealed, now)?;
 //! match opened.signature() {
 //!     SignatureVerdict::Valid(valid) => assert_eq!(valid.signer.addresses(), ["dr.untel@hopital.test"]),
 //!     SignatureVerdict::Invalid(reason) => panic!("show the warning: {reason}"),
 //!     _ => panic!("show that nobody signed"),
 //! }
-//! let plain = String::from_utf8(opened.into_readable())?;
+//! let plain = String::from_utf8(opened.readable().into_vec()?)?;
 //! assert!(plain.contains("Subject: Sortie\r\n") && plain.ends_with("\r\n\r\nBonjour,\r\n"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -150,12 +151,15 @@ mod pem;
 mod pkcs12;
 mod pkcs8;
 mod post_quantum;
+mod recipients;
 mod request;
 mod sealer;
+mod spool;
+mod stream;
 mod trust;
 mod verdict;
 
-pub use algorithm::PublicKeyKind;
+pub use algorithm::{PublicKeyKind, SignatureScheme};
 pub use certificate::Certificate;
 pub use cms::enveloped::ContentCipher;
 pub use crl::{Crl, RevocationReason};
@@ -164,14 +168,17 @@ pub use header_protection::{HeaderFinding, HeaderProtection, ProtectedHeaders};
 pub use issuing::{IssuingAuthority, Lifetimes, RevocationRegister};
 pub use key::{
     DecryptionKey, Identities, Identity, KeyRing, OaepDigest, PrivateKey, RecipientId, RsaPadding,
+    Signer,
 };
 pub use limits::Limits;
 pub use ocsp::{OcspResponse, ocsp_request};
-pub use opened::{Layer, Opened};
+pub use opened::{AuthenticContent, Layer, Opened};
 pub use opener::{OpenPolicy, Opener};
 pub use path::{CheckedPath, PathFault, PolicyDemand, Revocation};
 pub use pkcs12::{certificates_from_pkcs12, identities_from_pkcs12};
+pub use recipients::Recipients;
 pub use request::CertificateRequest;
-pub use sealer::{SealPolicy, Sealer, SignatureForm};
-pub use trust::TrustStore;
+pub use sealer::{Profile, SealPolicy, SealReport, Sealer, SignatureForm};
+pub use spool::Spool;
+pub use trust::{Trust, TrustStore};
 pub use verdict::{AddressBinding, InvalidReason, SignatureVerdict, ValidSignature};

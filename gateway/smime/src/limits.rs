@@ -17,6 +17,9 @@ pub struct Limits {
     pub layers: usize,
     /// Nested ASN.1 values, constructed strings included. Default 32.
     pub asn1_depth: u8,
+    /// Octets of one CMS object beside its content: recipients, certificates, attributes. They are
+    /// held in memory; the content is not. Default 1 MiB.
+    pub cms_octets: usize,
     /// `RecipientInfo` entries of one envelope. Default 512.
     pub recipients: usize,
     /// `SignerInfo` entries of one signature. Default 8.
@@ -41,6 +44,7 @@ impl Default for Limits {
             header_fields: 1000,
             layers: 4,
             asn1_depth: 32,
+            cms_octets: 1024 * 1024,
             recipients: 512,
             signers: 8,
             certificates: 32,

@@ -22,6 +22,7 @@ pub(crate) const ALGORITHM_PROTECTION: Oid = Oid::new_unwrap("1.2.840.113549.1.9
 
 /// RFC 3560, RFC 5754.
 pub(crate) const SHA1: Oid = Oid::new_unwrap("1.3.14.3.2.26");
+pub(crate) const SHA224: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.4");
 pub(crate) const SHA256: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.1");
 pub(crate) const SHA384: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.2");
 pub(crate) const SHA512: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.2.3");
@@ -62,14 +63,30 @@ pub(crate) const HKDF_SHA256: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.3.28"
 pub(crate) const HKDF_SHA384: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.3.29");
 pub(crate) const HKDF_SHA512: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.3.30");
 
-/// RFC 5753 §7.1.4, standard (not cofactor) Diffie-Hellman.
+/// RFC 8410.
+pub(crate) const X25519: Oid = Oid::new_unwrap("1.3.101.110");
+
+/// RFC 5753 §7.1.4, standard Diffie-Hellman.
 pub(crate) const STD_DH_SHA1: Oid = Oid::new_unwrap("1.3.133.16.840.63.0.2");
+pub(crate) const STD_DH_SHA224: Oid = Oid::new_unwrap("1.3.132.1.11.0");
 pub(crate) const STD_DH_SHA256: Oid = Oid::new_unwrap("1.3.132.1.11.1");
 pub(crate) const STD_DH_SHA384: Oid = Oid::new_unwrap("1.3.132.1.11.2");
 pub(crate) const STD_DH_SHA512: Oid = Oid::new_unwrap("1.3.132.1.11.3");
+/// RFC 5753 §7.1.4, cofactor Diffie-Hellman: the same on curves whose cofactor is 1, as those of
+/// NIST are.
+pub(crate) const COFACTOR_DH_SHA1: Oid = Oid::new_unwrap("1.3.133.16.840.63.0.3");
+pub(crate) const COFACTOR_DH_SHA224: Oid = Oid::new_unwrap("1.3.132.1.14.0");
+pub(crate) const COFACTOR_DH_SHA256: Oid = Oid::new_unwrap("1.3.132.1.14.1");
+pub(crate) const COFACTOR_DH_SHA384: Oid = Oid::new_unwrap("1.3.132.1.14.2");
+pub(crate) const COFACTOR_DH_SHA512: Oid = Oid::new_unwrap("1.3.132.1.14.3");
+/// RFC 8418 §2.2.
+pub(crate) const STD_DH_HKDF_SHA256: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.3.19");
+pub(crate) const STD_DH_HKDF_SHA384: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.3.20");
+pub(crate) const STD_DH_HKDF_SHA512: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.3.21");
 
 /// RFC 3565 §2.3.2.
 pub(crate) const AES128_WRAP: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.5");
+pub(crate) const AES192_WRAP: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.25");
 pub(crate) const AES256_WRAP: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.45");
 /// RFC 3565 §2.3.1.
 pub(crate) const AES128_CBC: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.2");
@@ -77,7 +94,13 @@ pub(crate) const AES192_CBC: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.22");
 pub(crate) const AES256_CBC: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.42");
 /// RFC 5084 §3.2.
 pub(crate) const AES128_GCM: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.6");
+pub(crate) const AES192_GCM: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.26");
 pub(crate) const AES256_GCM: Oid = Oid::new_unwrap("2.16.840.1.101.3.4.1.46");
+/// RFC 8103 §3.
+pub(crate) const CHACHA20_POLY1305: Oid = Oid::new_unwrap("1.2.840.113549.1.9.16.3.18");
+
+/// gemSMIME_KOMLE: the addresses that the recipients' certificates stand for.
+pub(crate) const RECIPIENT_EMAILS: Oid = Oid::new_unwrap("1.2.276.0.76.4.173");
 
 /// RFC 5280 §4.2.1.12.
 pub(crate) const EMAIL_PROTECTION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.4");

@@ -6,8 +6,7 @@ use crate::error::MaterialError;
 
 /// One block of `label` around `octets`.
 pub(crate) fn text(label: &str, octets: &[u8]) -> String {
-    use base64::Engine as _;
-    let encoded = base64::engine::general_purpose::STANDARD.encode(octets);
+    let encoded = base64_simd::STANDARD.encode_to_string(octets);
     let mut text = format!("-----BEGIN {label}-----\n");
     for line in encoded.as_bytes().chunks(64) {
         text.extend(line.iter().copied().map(char::from));

@@ -1,7 +1,7 @@
 //! Private keys in files: PKCS#8 (RFC 5958), plain and encrypted, and the two older PEM forms
 //! that `openssl` still writes; making a key; the public half as certificates carry it.
 
-use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::encoding::{AsBigEndian as _, AsDer as _, Curve25519SeedBin};
 use aws_lc_rs::rsa::{self, KeySize};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
@@ -123,6 +123,10 @@ impl PrivateKey {
             Secret::Ec { sign, .. } => sign.to_pkcs8v1().map_err(|_| FAILED)?.as_ref().to_vec(),
             Secret::Ed25519(sign) => sign.to_pkcs8v1().map_err(|_| FAILED)?.as_ref().to_vec(),
             Secret::MlDsa(_, sign) => sign.to_pkcs8v1().map_err(|_| FAILED)?.as_ref().to_vec(),
+            Secret::X25519 { agree, .. } => {
+                let seed: Curve25519SeedBin<'_> = agree.as_be_bytes().map_err(|_| FAILED)?;
+                wrapped_x25519(seed.as_ref()).to_vec()
+            }
             Secret::MlKem(_) => return Err(FAILED),
         };
         Ok(Zeroizing::new(octets))
@@ -164,13 +168,23 @@ impl PrivateKey {
             PublicKeyKind::Rsa(_) => vec![oid_node(&oid::RSA_ENCRYPTION), null()],
             PublicKeyKind::P256 => vec![oid_node(&oid::EC_PUBLIC_KEY), oid_node(&oid::P256)],
             PublicKeyKind::P384 => vec![oid_node(&oid::EC_PUBLIC_KEY), oid_node(&oid::P384)],
+            PublicKeyKind::P521 => vec![oid_node(&oid::EC_PUBLIC_KEY), oid_node(&oid::P521)],
             PublicKeyKind::Ed25519 => vec![oid_node(&oid::ED25519)],
+            PublicKeyKind::X25519 => vec![oid_node(&oid::X25519)],
             _ => return None,
         };
         let mut bits = vec![0];
         bits.extend_from_slice(self.public_key());
         Some(sequence(vec![sequence(algorithm), implicit(BIT_STRING, bits)]).encode())
     }
+}
+
+/// A private key of X25519 as PKCS#8 (RFC 8410 §7).
+fn wrapped_x25519(seed: &[u8]) -> Zeroizing<Vec<u8>> {
+    let seed = Zeroizing::new(octet_string(seed).encode());
+    let algorithm = sequence(vec![oid_node(&oid::X25519)]);
+    let key = sequence(vec![integer(0), algorithm, octet_string(&seed[..])]);
+    Zeroizing::new(key.encode())
 }
 
 /// PKCS#1 (RFC 8017 appendix A.1.2) as PKCS#8.

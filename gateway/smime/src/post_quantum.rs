@@ -204,14 +204,6 @@ impl MlDsa {
         }
     }
 
-    pub(crate) fn oid(self) -> ObjectIdentifier {
-        match self {
-            Self::MlDsa44 => oid::ML_DSA_44,
-            Self::MlDsa65 => oid::ML_DSA_65,
-            Self::MlDsa87 => oid::ML_DSA_87,
-        }
-    }
-
     pub(crate) fn verification(self) -> &'static dyn signature::VerificationAlgorithm {
         match self {
             Self::MlDsa44 => &signature::ML_DSA_44,

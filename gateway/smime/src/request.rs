@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::algorithm::{Algorithm, PublicKeyKind, Scheme};
+use crate::algorithm::{Algorithm, PublicKeyKind, Scheme, Signed};
 use crate::ber::{
     BerError, Element, Node, SEQUENCE, SET, context, context_constructed, implicit, integer,
     octet_string, oid as oid_node, sequence,
@@ -82,7 +82,7 @@ impl CertificateRequest {
             "its signature algorithm is not accepted",
         ))?;
         scheme
-            .verify(kind, &key, parts.info, parts.signature)
+            .verify(kind, &key, Signed::Message(parts.info), parts.signature)
             .map_err(|_| MaterialError::Request("it is not signed by the key that it names"))?;
         let addresses: Vec<&str> = parts.addresses.iter().map(String::as_str).collect();
         check_addresses(&addresses)?;

@@ -9,6 +9,42 @@ use crate::limits::Limits;
 use crate::ocsp::OcspResponse;
 use crate::path::{self, CheckedPath, PathFault, PolicyDemand, Purpose};
 
+/// Whom to believe: asked by an [`Opener`](crate::Opener) about the signers that it finds.
+/// [`TrustStore`] answers from what it holds; a site may put a cache or a service in its place.
+pub trait Trust: Sync {
+    /// Whether `certificate` may sign mail at `now`. `pool` came with the message and helps to
+    /// find a path; nothing in it is trusted by itself.
+    ///
+    /// # Errors
+    /// [`PathFault`] says why not.
+    fn signer_path(
+        &self,
+        certificate: &Certificate,
+        pool: &[Certificate],
+        now: OffsetDateTime,
+        limits: &Limits,
+    ) -> Result<CheckedPath, PathFault>;
+
+    /// Certificates of signers that may not send theirs.
+    fn known_signers(&self) -> &[Certificate];
+}
+
+impl Trust for TrustStore {
+    fn signer_path(
+        &self,
+        certificate: &Certificate,
+        pool: &[Certificate],
+        now: OffsetDateTime,
+        limits: &Limits,
+    ) -> Result<CheckedPath, PathFault> {
+        path::validate(certificate, Purpose::Sign, pool, &self.at(now, limits))
+    }
+
+    fn known_signers(&self) -> &[Certificate] {
+        &self.intermediates
+    }
+}
+
 /// Anchors, a pool of intermediates, revocation lists and OCSP responses.
 ///
 /// Nothing is ever fetched: an address inside a certificate that is not validated yet is an

@@ -76,6 +76,9 @@ pub enum InvalidReason {
     /// The signer's certificate is not one for the From address.
     #[error("the signer's certificate is not one for the From address")]
     WrongAddress,
+    /// The addresses that the envelope names are not those that were signed (KIM).
+    #[error("the envelope was not made for the recipients that were signed")]
+    OtherRecipients,
     /// From is missing, unreadable or names several addresses.
     #[error("From does not name exactly one address")]
     AmbiguousFrom,

@@ -36,7 +36,7 @@ impl Scene {
     }
 
     /// Encrypts an inner entity as it is, and opens the result.
-    fn carry(&self, inner: &str) -> Result<Opened, Refusal> {
+    fn carry(&self, inner: &str) -> Result<Opened<'static>, Refusal> {
         self.folder.write("inner", inner.as_bytes());
         self.folder.run(&format!(
             "cms -encrypt -binary -aes-256-gcm -in inner -out sealed.eml -from {DOCTOR} -to {HOME} -subject x -recip home.crt"

@@ -5,8 +5,8 @@
 mod territory;
 
 use liaison_smime::{
-    AddressBinding, HeaderProtection, Identities, Layer, OpenPolicy, Opener, SealPolicy, Sealer,
-    SignatureForm, SignatureVerdict,
+    AddressBinding, HeaderProtection, Identities, Layer, OpenPolicy, Opener, Recipients,
+    SealPolicy, Sealer, SignatureForm, SignatureVerdict,
 };
 use territory::{Authority, DOCTOR, HOME, Kind, letter, now, open, seal};
 
@@ -23,7 +23,7 @@ fn a_sealed_message_opens_for_each_recipient() {
             &recipients.each_ref(),
         );
         for recipient in &recipients {
-            let opened = open(&sealed, recipient, &trust).unwrap();
+            let mut opened = open(&sealed, recipient, &trust).unwrap();
             let SignatureVerdict::Valid(valid) = opened.signature() else {
                 panic!("{signer:?}: {:?}", opened.signature());
             };
@@ -37,7 +37,7 @@ fn a_sealed_message_opens_for_each_recipient() {
                 opened.layers(),
                 [Layer::Encrypted { recipients: 3, .. }, Layer::Signed { .. }]
             ));
-            let readable = String::from_utf8(opened.into_readable()).unwrap();
+            let readable = String::from_utf8(opened.readable().into_vec().unwrap()).unwrap();
             assert!(readable.contains("\r\nSubject: Sortie de Mme Fictive\r\n"));
             assert!(readable.ends_with("\r\n\r\nBonjour,\r\nà demain.\r\n"));
             assert!(!readable.contains("HP-Outer") && !readable.contains("hp="));
@@ -56,10 +56,22 @@ fn an_opaque_pss_signature_opens_too() {
     let identity = doctor.identity();
     let sealer = Sealer::new(policy).sign_with(&identity);
     let certificates = [home.certificate.clone()];
-    let sealed = sealer.seal(&letter("x\r\n"), &certificates, now()).unwrap();
-    let opened = open(&sealed, &home, &root.trust()).unwrap();
+    let sealed = sealer
+        .seal_to_vec(
+            &letter("x\r\n"),
+            &Recipients::visible(certificates.clone()),
+            now(),
+        )
+        .unwrap();
+    let mut opened = open(&sealed, &home, &root.trust()).unwrap();
     assert!(matches!(opened.signature(), SignatureVerdict::Valid(_)));
-    assert!(opened.readable().ends_with(b"\r\n\r\nx\r\n"));
+    assert!(
+        opened
+            .readable()
+            .into_vec()
+            .unwrap()
+            .ends_with(b"\r\n\r\nx\r\n")
+    );
 }
 
 #[test]
@@ -73,10 +85,10 @@ fn an_expired_certificate_still_decrypts_old_mail() {
     let later = now() + time::Duration::days(400);
     let policy = OpenPolicy::default();
     let trust = root.trust();
-    let opened = Opener::new(&policy, &ring, &trust)
+    let mut opened = Opener::new(&policy, &ring, &trust)
         .open(&sealed, later)
         .unwrap();
-    assert!(opened.readable().ends_with(b"x\r\n"));
+    assert!(opened.readable().into_vec().unwrap().ends_with(b"x\r\n"));
     assert!(
         matches!(opened.signature(), SignatureVerdict::Invalid(_)),
         "the signer has expired"

@@ -6,7 +6,7 @@
 mod territory;
 
 use liaison_smime::{
-    AddressBinding, Crl, InvalidReason, OpenPolicy, Opener, PathFault, Revocation,
+    AddressBinding, Crl, InvalidReason, OpenPolicy, Opener, PathFault, Recipients, Revocation,
     RevocationReason, SealError, SealPolicy, Sealer, SignatureVerdict, TrustStore,
 };
 use rcgen::{
@@ -150,9 +150,9 @@ fn usages_are_those_of_mail() {
     ));
     let refused = Sealer::new(SealPolicy::default())
         .sign_with(&receiver.identity())
-        .seal(
+        .seal_to_vec(
             &territory::letter("x"),
-            std::slice::from_ref(&receiver.certificate),
+            &Recipients::blind(receiver.certificate.clone()),
             now(),
         );
     assert!(matches!(refused, Err(SealError::Signer(_))));
@@ -256,9 +256,9 @@ fn the_signer_is_bound_to_from() {
     );
     let sealed = Sealer::new(SealPolicy::default())
         .sign_with(&root.person("autre@hopital.test", Kind::P256).identity())
-        .seal(
+        .seal_to_vec(
             &territory::letter("x"),
-            std::slice::from_ref(&doctor.certificate),
+            &Recipients::blind(doctor.certificate.clone()),
             now(),
         );
     assert_eq!(sealed, Err(SealError::SignerAddress));

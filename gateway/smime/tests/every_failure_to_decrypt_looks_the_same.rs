@@ -76,7 +76,7 @@ fn every_failure_to_decrypt_looks_the_same() {
             }
             let nobody = Identities::new();
             let policy = OpenPolicy::default();
-            let answer = Opener::new(&policy, &nobody, &trust).open(&as_mail(&object), now());
+            let answer = Opener::new(&policy, &nobody, &trust).open(as_mail(&object), now());
             assert_eq!(answer.err(), Some(Refusal::CannotOpen));
         }
         // Unauthenticated content that nobody, or nobody trusted, signed.

@@ -6,8 +6,8 @@
 mod territory;
 
 use liaison_smime::{
-    HeaderFinding, HeaderProtection, OpenPolicy, Opener, Refusal, SealError, SealPolicy, Sealer,
-    SignatureVerdict,
+    HeaderFinding, HeaderProtection, OpenPolicy, Opener, Recipients, Refusal, SealError,
+    SealPolicy, Sealer, SignatureVerdict,
 };
 use territory::{Authority, DOCTOR, HOME, Kind, Openssl, Person, letter, now, open, seal};
 
@@ -56,9 +56,9 @@ fn only_what_transport_needs_is_outside() {
     );
     assert!(head.contains("Subject: [...]") && !head.contains("Fictive"));
     assert!(head.contains("smime-type=authEnveloped-data"));
-    let opened = open(&sealed, &home, &root.trust()).unwrap();
+    let mut opened = open(&sealed, &home, &root.trust()).unwrap();
     assert_eq!(opened.headers().findings, []);
-    let readable = String::from_utf8(opened.readable()).unwrap();
+    let readable = String::from_utf8(opened.readable().into_vec().unwrap()).unwrap();
     assert!(readable.contains("X-Patient: Mme Fictive\r\n"));
     assert!(readable.contains("Reply-To: service@hopital.test\r\n"));
     assert!(!readable.contains("Bcc") && !readable.contains("menteur"));
@@ -74,9 +74,9 @@ fn changes_outside_are_found_and_change_nothing_inside() {
     let (root, doctor, home) = scene();
     let sealed = String::from_utf8(seal(&letter("secret\r\n"), &doctor, &[&home])).unwrap();
     let findings = |message: String| {
-        let opened = open(message.as_bytes(), &home, &root.trust()).unwrap();
+        let mut opened = open(message.as_bytes(), &home, &root.trust()).unwrap();
         assert!(matches!(opened.signature(), SignatureVerdict::Valid(_)));
-        let readable = String::from_utf8(opened.readable()).unwrap();
+        let readable = String::from_utf8(opened.readable().into_vec().unwrap()).unwrap();
         assert!(readable.contains(&format!("From: Dr Untel <{DOCTOR}>\r\n")));
         assert!(readable.contains("Subject: Sortie de Mme Fictive\r\n"));
         opened.headers().findings.clone()
@@ -114,18 +114,18 @@ fn changes_outside_are_found_and_change_nothing_inside() {
 fn without_a_valid_signature_the_outer_from_is_shown() {
     let (root, _, home) = scene();
     let sealed = Sealer::new(SealPolicy::default())
-        .seal(
+        .seal_to_vec(
             &letter("x\r\n"),
-            std::slice::from_ref(&home.certificate),
+            &Recipients::blind(home.certificate.clone()),
             now(),
         )
         .unwrap();
     let sealed = String::from_utf8(sealed)
         .unwrap()
         .replace(DOCTOR, "vrai@relais.test");
-    let opened = open(sealed.as_bytes(), &home, &root.trust()).unwrap();
+    let mut opened = open(sealed.as_bytes(), &home, &root.trust()).unwrap();
     assert_eq!(*opened.signature(), SignatureVerdict::Unsigned);
-    let readable = String::from_utf8(opened.readable()).unwrap();
+    let readable = String::from_utf8(opened.readable().into_vec().unwrap()).unwrap();
     assert!(readable.contains("<vrai@relais.test>") && !readable.contains(DOCTOR));
 }
 
@@ -163,9 +163,9 @@ fn without_header_protection_the_outer_fields_are_kept() {
     folder.run(&format!(
         "cms -encrypt -aes-256-gcm -in signed.eml -out sealed.eml -from {DOCTOR} -to {HOME} -subject dehors -recip home.crt"
     ));
-    let opened = open(&folder.read("sealed.eml"), &home, &root.trust()).unwrap();
+    let mut opened = open(&folder.read("sealed.eml"), &home, &root.trust()).unwrap();
     assert_eq!(opened.headers().protection, HeaderProtection::Absent);
-    let readable = String::from_utf8(opened.readable()).unwrap();
+    let readable = String::from_utf8(opened.readable().into_vec().unwrap()).unwrap();
     assert!(readable.contains("Subject: dehors\r\n") && !readable.contains("dedans"));
     assert!(readable.contains("Content-Type: text/html\r\n"));
     assert!(!readable.contains("pkcs7"));
@@ -192,10 +192,10 @@ fn a_wrapped_message_is_unwrapped_and_a_forwarded_one_is_not() {
         ));
         open(&folder.read("sealed.eml"), &home, &root.trust()).unwrap()
     };
-    let opened = wrapped(DOCTOR);
+    let mut opened = wrapped(DOCTOR);
     assert_eq!(opened.headers().protection, HeaderProtection::Wrapped);
     assert!(
-        String::from_utf8(opened.into_readable())
+        String::from_utf8(opened.readable().into_vec().unwrap())
             .unwrap()
             .contains("Subject: Sortie")
     );
@@ -217,9 +217,9 @@ fn a_message_signed_by_its_author_keeps_that_signature_inside() {
         "cms -sign -in content -signer doctor.crt -inkey doctor.key -out signed.eml -from {DOCTOR} -to {HOME} -subject Sortie"
     ));
     let sealed = seal(&folder.read("signed.eml"), &doctor, &[&home]);
-    let opened = open(&sealed, &home, &root.trust()).unwrap();
+    let mut opened = open(&sealed, &home, &root.trust()).unwrap();
     assert!(matches!(opened.signature(), SignatureVerdict::Valid(_)));
-    folder.write("readable.eml", &opened.readable());
+    folder.write("readable.eml", &opened.readable().into_vec().unwrap());
     folder.authority("root", &root);
     folder.run(&format!(
         "cms -verify -in readable.eml -CAfile root.crt -attime {} -out verified",
@@ -236,7 +236,11 @@ fn a_message_that_cannot_be_sealed_says_why() {
         let certificates: Vec<_> = recipients.iter().map(|r| r.certificate.clone()).collect();
         Sealer::new(SealPolicy::default())
             .sign_with(&identity)
-            .seal(message.as_bytes(), &certificates, now())
+            .seal_to_vec(
+                message.as_bytes(),
+                &Recipients::visible(certificates.clone()),
+                now(),
+            )
             .err()
     };
     let good = String::from_utf8(letter("x")).unwrap();

@@ -4,7 +4,7 @@
 
 mod territory;
 
-use liaison_smime::{SealPolicy, Sealer, SignatureForm};
+use liaison_smime::{Recipients, SealPolicy, Sealer, SignatureForm};
 use territory::{Authority, DOCTOR, HOME, Kind, Openssl, letter, now};
 
 const BODY: &str = "Première ligne\r\n.\r\nligne avec blancs  \r\n\r\nfin\r\n";
@@ -23,7 +23,11 @@ fn openssl_opens_what_we_seal() {
                 let certificates = recipients.each_ref().map(|r| r.certificate.clone());
                 let sealed = Sealer::new(policy)
                     .sign_with(&doctor.identity())
-                    .seal(&letter(BODY), &certificates, now())
+                    .seal_to_vec(
+                        &letter(BODY),
+                        &Recipients::visible(certificates.clone()),
+                        now(),
+                    )
                     .unwrap();
                 let folder = Openssl::new();
                 folder.authority("root", &root);

@@ -6,6 +6,7 @@ use liaison_mail::{Address, MessageId, header};
 use liaison_smime::{AddressBinding, Opened, Revocation, SignatureVerdict};
 use mail_parser::MessageParser;
 
+use crate::GatewayError;
 use crate::tracking::ReceiptToken;
 
 /// Header fields of this prefix are ours alone: what a sender put there is removed.
@@ -29,7 +30,7 @@ pub(super) struct Judged {
 /// Judges an opened message. The verdict stands in the header field `X-Liaison-Verification` for
 /// programs and in `X-Liaison-Note`, in French, for people; one that is not *verified* also stands
 /// at the head of the subject, where every client shows it.
-pub(super) fn judge(opened: Opened, recipient: &Address) -> Judged {
+pub(super) fn judge(mut opened: Opened<'_>, recipient: &Address) -> Result<Judged, GatewayError> {
     let (author, mut words, mut warning) = match opened.signature() {
         SignatureVerdict::Valid(valid) => {
             let author = match &valid.binding {
@@ -65,7 +66,10 @@ pub(super) fn judge(opened: Opened, recipient: &Address) -> Judged {
         words.push_str(" ; l'en-tête extérieur a été modifié en route");
         warning = warning.or(Some("EN-TÊTE MODIFIÉ"));
     }
-    let readable = opened.into_readable();
+    let readable = opened
+        .readable()
+        .into_vec()
+        .map_err(|_| GatewayError::Stored("the message could not be read again"))?;
     if !names(&readable, recipient) {
         words.push_str(" ; vous n'êtes pas nommé parmi les destinataires");
     }
@@ -73,12 +77,12 @@ pub(super) fn judge(opened: Opened, recipient: &Address) -> Judged {
         .as_ref()
         .filter(|_| warning.is_none())
         .and_then(|author| receipt_asked(&readable, author));
-    Judged {
+    Ok(Judged {
         message: marked(&readable, (verdict, &words), warning),
         author,
         verdict,
         receipt,
-    }
+    })
 }
 
 /// Whether `To` or `Cc` shows the recipient.

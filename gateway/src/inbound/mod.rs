@@ -116,13 +116,16 @@ impl Inbound {
     ) -> Result<Option<Judged>, GatewayError> {
         let identities = Arc::clone(&self.0.identities);
         let (message, address) = (Arc::clone(&arrival.message), recipient.clone());
-        // Opening costs milliseconds of CPU with RSA or a large message.
-        let opened = tokio::task::spawn_blocking(move || identities.open(&address, &message, now))
-            .await
-            .map_err(|_| GatewayError::Stored("opening was cut off"))?;
-        match opened {
+        // Opening costs milliseconds of CPU with RSA or a large message, reading some more.
+        let judged = tokio::task::spawn_blocking(move || {
+            let opened = identities.open(&address, message, now)?;
+            Some(opened.map(|opened| judge::judge(opened, &address)))
+        })
+        .await
+        .map_err(|_| GatewayError::Stored("opening was cut off"))?;
+        match judged {
             None => Ok(None),
-            Some(Ok(opened)) => Ok(Some(judge::judge(opened, recipient))),
+            Some(Ok(judged)) => judged.map(Some),
             Some(Err(refusal)) => {
                 tracing::warn!(envelope = %arrival.envelope.id, %recipient, reason = %refusal, "an arrival could not be opened");
                 Ok(Some(warning::unreadable(

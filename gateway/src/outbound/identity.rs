@@ -8,7 +8,7 @@ use std::sync::Arc;
 use liaison_mail::Address;
 use liaison_smime::{
     Certificate, Crl, Identities as Ring, Identity, OpenPolicy, Opened, Opener, PrivateKey,
-    Refusal, SealPolicy, Sealer, TrustStore,
+    Recipients, Refusal, SealPolicy, Sealer, TrustStore,
 };
 use time::OffsetDateTime;
 
@@ -115,8 +115,8 @@ impl Identities {
                 cause: error.to_string(),
             })?;
         Sealer::new(SealPolicy::default())
-            .sign_with(&member.signer)
-            .seal(inner, &recipients, now)
+            .sign_with(member.signer.as_ref())
+            .seal_to_vec(inner, &Recipients::visible(recipients), now)
             .map_err(|error| GatewayError::Identity {
                 address: from.to_string(),
                 cause: error.to_string(),
@@ -129,9 +129,9 @@ impl Identities {
     pub fn open(
         &self,
         recipient: &Address,
-        message: &[u8],
+        message: Arc<[u8]>,
         now: OffsetDateTime,
-    ) -> Option<Result<Opened, Refusal>> {
+    ) -> Option<Result<Opened<'static>, Refusal>> {
         let member = self.by_address.get(recipient)?;
         Some(Opener::new(&self.policy, &member.ring, &self.trust).open(message, now))
     }

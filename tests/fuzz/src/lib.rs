@@ -47,11 +47,11 @@ pub fn open(message: &[u8]) {
     let mut policy = OpenPolicy::default();
     policy.accept_unencrypted = true;
     let now = datetime!(2026-11-22 18:00 UTC);
-    let Ok(opened) = Opener::new(&policy, &*RING, &TRUST).open(message, now) else {
+    let Ok(mut opened) = Opener::new(&policy, &*RING, &TRUST).open(message, now) else {
         return;
     };
     if let SignatureVerdict::Valid(valid) = opened.signature() {
         assert!(!valid.signer.addresses().is_empty());
     }
-    let _ = opened.into_readable();
+    opened.readable().into_vec().expect("memory is read");
 }

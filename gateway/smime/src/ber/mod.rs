@@ -1,12 +1,15 @@
 //! Basic Encoding Rules of ITU-T X.690: a bounded reader for what others send (BER: indefinite
 //! lengths, strings in pieces), and a writer of what we send (DER: definite lengths only).
 //!
-//! The reader borrows: it never copies an octet except to join a string that came in pieces.
+//! The reader of slices borrows: it never copies an octet except to join a string that came in
+//! pieces. The reader of streams is for the objects around a content of any size.
 
 mod reader;
+mod stream;
 mod writer;
 
 pub(crate) use reader::{BerError, Element, Reader};
+pub(crate) use stream::{BerStream, StringSource};
 pub(crate) use writer::{
     Node, explicit, implicit, integer, null, octet_string, oid, sequence, set_of, to_der,
 };
@@ -16,6 +19,7 @@ pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const NULL: u8 = 0x05;
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const IA5_STRING: u8 = 0x16;
 pub(crate) const UTC_TIME: u8 = 0x17;
 pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 pub(crate) const SEQUENCE: u8 = 0x30;

@@ -17,6 +17,9 @@ pub(crate) enum Node<'a> {
     Constructed(u8, Vec<Node<'a>>),
     /// A value already encoded.
     Encoded(Cow<'a, [u8]>),
+    /// A tag with so many content octets, which are written elsewhere: at most one in a value,
+    /// see [`Node::encode_around`].
+    Elsewhere(u8, usize),
 }
 
 impl Node<'_> {
@@ -27,10 +30,38 @@ impl Node<'_> {
         out
     }
 
+    /// The DER encoding before and after the content that is [written
+    /// elsewhere](Node::Elsewhere); without one, everything stands before.
+    pub(crate) fn encode_around(&self) -> (Vec<u8>, Vec<u8>) {
+        let mut before = Vec::new();
+        let mut split = None;
+        self.write_around(&mut before, &mut split);
+        let after = before.split_off(split.unwrap_or(before.len()));
+        (before, after)
+    }
+
+    fn write_around(&self, out: &mut Vec<u8>, split: &mut Option<usize>) {
+        match self {
+            Self::Elsewhere(tag, length) => {
+                out.push(*tag);
+                write_length(*length, out);
+                *split = Some(out.len());
+            }
+            Self::Constructed(tag, inner) => {
+                out.push(*tag);
+                write_length(self.content_len(), out);
+                for node in inner {
+                    node.write_around(out, split);
+                }
+            }
+            Self::Primitive(..) | Self::Encoded(_) => self.write(out),
+        }
+    }
+
     fn encoded_len(&self) -> usize {
         match self {
             Self::Encoded(octets) => octets.len(),
-            Self::Primitive(..) | Self::Constructed(..) => {
+            Self::Primitive(..) | Self::Constructed(..) | Self::Elsewhere(..) => {
                 let content = self.content_len();
                 1 + length_len(content) + content
             }
@@ -41,12 +72,17 @@ impl Node<'_> {
         match self {
             Self::Primitive(_, octets) | Self::Encoded(octets) => octets.len(),
             Self::Constructed(_, inner) => inner.iter().map(Node::encoded_len).sum(),
+            Self::Elsewhere(_, length) => *length,
         }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Encoded(octets) => out.extend_from_slice(octets),
+            Self::Elsewhere(tag, length) => {
+                out.push(*tag);
+                write_length(*length, out);
+            }
             Self::Primitive(tag, octets) => {
                 out.push(*tag);
                 write_length(octets.len(), out);
@@ -193,6 +229,21 @@ mod tests {
         let element = Element::only(&loose, 8).unwrap();
         let der = to_der(&element, SET).unwrap();
         assert_eq!(der, [0x31, 7, 2, 1, 9, 4, 2, b'a', b'b']);
+    }
+
+    #[test]
+    fn a_content_written_elsewhere_fits_between() {
+        fn around(content: Node<'_>) -> Node<'_> {
+            sequence(vec![integer(1), explicit(0, content), null()])
+        }
+        for length in [0, 1, 127, 128, 300, 70_000] {
+            let content = vec![7; length];
+            let whole = around(octet_string(&content[..])).encode();
+            let (before, after) = around(Node::Elsewhere(OCTET_STRING, length)).encode_around();
+            assert_eq!([before, content, after].concat(), whole);
+        }
+        let (before, after) = around(null()).encode_around();
+        assert_eq!((before, after.len()), (around(null()).encode(), 0));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 pub(crate) use self::extensions::{
     Authority, DistributionPoint, Extensions, KeyUsage, NameConstraints, Reasons,
 };
-use crate::algorithm::{Algorithm, BadSignature, PublicKeyKind, Scheme};
+use crate::algorithm::{Algorithm, BadSignature, PublicKeyKind, Scheme, Signed};
 use crate::ber::{BerError, Element, Reader, SEQUENCE, SET, context, context_constructed, to_der};
 use crate::crl::moment;
 use crate::error::MaterialError;
@@ -248,14 +248,21 @@ impl Certificate {
         let agrees = self.key_usage_allows(KeyUsage::KEY_AGREEMENT);
         match self.public_key_kind() {
             PublicKeyKind::Rsa(2048..=8192) if enciphers => {}
-            PublicKeyKind::P256 | PublicKeyKind::P384 | PublicKeyKind::P521 if agrees => {}
+            PublicKeyKind::P256
+            | PublicKeyKind::P384
+            | PublicKeyKind::P521
+            | PublicKeyKind::X25519
+                if agrees => {}
             // RFC 9935 §5.
             PublicKeyKind::MlKem768 | PublicKeyKind::MlKem1024 if enciphers => {}
             PublicKeyKind::Rsa(2048..=8192)
             | PublicKeyKind::MlKem768
             | PublicKeyKind::MlKem1024 => return Some("its key usage lacks keyEncipherment"),
             PublicKeyKind::Rsa(_) => return Some("its RSA key is not of 2048 to 8192 bits"),
-            PublicKeyKind::P256 | PublicKeyKind::P384 | PublicKeyKind::P521 => {
+            PublicKeyKind::P256
+            | PublicKeyKind::P384
+            | PublicKeyKind::P521
+            | PublicKeyKind::X25519 => {
                 return Some("its key usage lacks keyAgreement");
             }
             PublicKeyKind::MlKem512 => return Some("ML-KEM-512 is too weak to send to"),
@@ -264,7 +271,7 @@ impl Certificate {
             | PublicKeyKind::MlDsa65
             | PublicKeyKind::MlDsa87
             | PublicKeyKind::Other => {
-                return Some("its public key is not RSA, P-256, P-384, P-521 or ML-KEM");
+                return Some("its public key is not RSA, P-256, P-384, P-521, X25519 or ML-KEM");
             }
         }
         (!self.is_for_mail()).then_some("its extended key usage lacks emailProtection")
@@ -292,14 +299,24 @@ impl Certificate {
         &self.0.key
     }
 
-    /// Checks a signature made by this certificate's key.
+    /// Checks a signature over `message` made by this certificate's key.
     pub(crate) fn verify(
         &self,
         scheme: Scheme,
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), BadSignature> {
-        scheme.verify(self.0.key_kind, &self.0.key, message, signature)
+        self.verify_signed(scheme, Signed::Message(message), signature)
+    }
+
+    /// Checks a signature made by this certificate's key.
+    pub(crate) fn verify_signed(
+        &self,
+        scheme: Scheme,
+        signed: Signed<'_>,
+        signature: &[u8],
+    ) -> Result<(), BadSignature> {
+        scheme.verify(self.0.key_kind, &self.0.key, signed, signature)
     }
 
     /// Checks that `issuer` signed this certificate.
@@ -413,6 +430,7 @@ pub(crate) fn read_public_key(spki: &[u8]) -> Result<(PublicKeyKind, Vec<u8>), B
             None => PublicKeyKind::Other,
         },
         oid::ED25519 => PublicKeyKind::Ed25519,
+        oid::X25519 => PublicKeyKind::X25519,
         other => post_quantum_kind(&other, algorithm.parameters.is_some()),
     };
     Ok((kind, key.to_vec()))

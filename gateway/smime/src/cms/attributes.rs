@@ -14,6 +14,8 @@ use crate::oid;
 
 /// The signed attributes that mean something here.
 pub(crate) struct SignedAttributes<'a> {
+    /// The values of `recipient-emails` (gemSMIME_KOMLE), in DER.
+    pub(crate) recipient_emails: Option<Vec<u8>>,
     /// The encodings that may have been signed: the received octets under the SET OF tag, then
     /// DER if that differs (signers disagree, RFC 5652 §5.4).
     pub(crate) signed_octets: Vec<Vec<u8>>,
@@ -33,6 +35,7 @@ impl<'a> SignedAttributes<'a> {
         let mut message_digest = None;
         let mut signing_time = None;
         let mut protection = None;
+        let mut emails = None;
         let mut attributes = element.children().map_err(BerError::describe)?;
         let mut count = 0;
         while !attributes.is_empty() {
@@ -49,6 +52,7 @@ impl<'a> SignedAttributes<'a> {
                 oid::MESSAGE_DIGEST => &mut message_digest,
                 oid::SIGNING_TIME => &mut signing_time,
                 oid::ALGORITHM_PROTECTION => &mut protection,
+                oid::RECIPIENT_EMAILS => &mut emails,
                 _ => continue,
             };
             // RFC 5652 §11.1 to §11.3: one instance, one value.
@@ -68,6 +72,10 @@ impl<'a> SignedAttributes<'a> {
         signed_octets.extend(as_received.filter(|octets| *octets != as_der));
         signed_octets.push(as_der);
         Ok(Self {
+            recipient_emails: emails
+                .map(|value| to_der(&value, value.tag))
+                .transpose()
+                .map_err(BerError::describe)?,
             signed_octets,
             content_type: one_oid(&content_type).map_err(BerError::describe)?,
             message_digest: octets(&message_digest).map_err(BerError::describe)?,
@@ -139,31 +147,51 @@ pub(crate) fn check_authenticated(element: &Element<'_>, limit: usize) -> Result
     Ok(())
 }
 
-/// The signed attributes to send, as SET OF (the form that is signed).
+/// The values of `recipient-emails` among the unauthenticated attributes of an envelope, in DER.
+pub(crate) fn recipient_emails(set: &Element<'_>) -> Result<Option<Vec<u8>>, BerError> {
+    let mut attributes = set.children()?;
+    let mut found = None;
+    while !attributes.is_empty() {
+        let (kind, values) = attribute(&attributes.any()?)?;
+        if kind == oid::RECIPIENT_EMAILS {
+            let ([value], None) = (&values[..], &found) else {
+                return Err(BerError::Value);
+            };
+            found = Some(to_der(value, value.tag)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The signed attributes to send, as SET OF (the form that is signed). `recipient_emails` is the
+/// value of that attribute, for the profile that has it.
 pub(crate) fn to_sign(
     message_digest: &[u8],
     signing_time: OffsetDateTime,
     digest_identifier: Vec<u8>,
     signature_identifier_content: Vec<u8>,
+    recipient_emails: Option<&[u8]>,
 ) -> Vec<u8> {
     let protection = sequence(vec![
         Node::Encoded(digest_identifier.into()),
         // [1] IMPLICIT SignatureAlgorithmIdentifier.
         implicit(context_constructed(1), signature_identifier_content),
     ]);
-    set_of(
-        SET,
-        &[
-            written(&oid::CONTENT_TYPE, oid_node(&oid::DATA)),
-            written(&oid::MESSAGE_DIGEST, implicit(OCTET_STRING, message_digest)),
-            written(&oid::SIGNING_TIME, time_node(signing_time)),
-            written(&oid::ALGORITHM_PROTECTION, protection),
-        ],
-    )
-    .encode()
+    let mut attributes = vec![
+        written(&oid::CONTENT_TYPE, oid_node(&oid::DATA)),
+        written(&oid::MESSAGE_DIGEST, implicit(OCTET_STRING, message_digest)),
+        written(&oid::SIGNING_TIME, time_node(signing_time)),
+        written(&oid::ALGORITHM_PROTECTION, protection),
+    ];
+    if let Some(emails) = recipient_emails {
+        let value = Node::Encoded(emails.into());
+        attributes.push(written(&oid::RECIPIENT_EMAILS, value));
+    }
+    set_of(SET, &attributes).encode()
 }
 
-fn written<'a>(kind: &ObjectIdentifier, value: Node<'a>) -> Node<'a> {
+/// An attribute with one value.
+pub(super) fn written<'a>(kind: &ObjectIdentifier, value: Node<'a>) -> Node<'a> {
     sequence(vec![oid_node(kind), set_of(SET, &[value])])
 }
 

@@ -1,85 +1,236 @@
-//! `AuthEnvelopedData` with AES-256-GCM (RFC 5083, RFC 5084), written.
+//! `AuthEnvelopedData` (RFC 5083) and `EnvelopedData` (RFC 5652 §6), written.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use std::io::{self, Write};
+
 use aws_lc_rs::agreement;
+use aws_lc_rs::cipher::{
+    AES_256 as AES_256_CBC, EncryptionContext, StreamingEncryptingKey, UnboundCipherKey,
+};
+use aws_lc_rs::hkdf::HKDF_SHA256;
+use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap as _};
 use aws_lc_rs::rand;
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
 use zeroize::Zeroizing;
 
+use super::attributes::written;
 use super::kem;
-use super::recipient::{KdfDigest, shared_info, x963_kdf};
+use super::recipient::{KdfDigest, hkdf_kek, shared_info, x963_kdf};
 use super::sign::issuer_and_serial;
 use crate::SealError;
 use crate::algorithm::{Digest, PublicKeyKind, mgf1_identifier};
 use crate::ber::{
-    BIT_STRING, Node, SET, context, context_constructed, explicit, implicit, integer, octet_string,
-    oid as oid_node, sequence, set_of,
+    BIT_STRING, IA5_STRING, Node, SET, context, context_constructed, explicit, integer,
+    octet_string, oid as oid_node, sequence, set_of,
 };
 use crate::certificate::Certificate;
+use crate::evp::{Aead, AeadStream};
 use crate::oid;
 
-/// The `ContentInfo` of an `AuthEnvelopedData` of `content` for `recipients`.
+/// Octets encrypted at once.
+const AT_ONCE: usize = 64 * 1024;
+
+/// What an envelope is made of.
+pub(crate) struct ToEncrypt<'a> {
+    pub(crate) recipients: &'a [&'a Certificate],
+    /// AES-256-CBC in `EnvelopedData` rather than AES-256-GCM in `AuthEnvelopedData`.
+    pub(crate) cbc: bool,
+    /// Octets of the content, which is written afterwards.
+    pub(crate) content_octets: usize,
+    /// The value of that attribute, for the profile that has it.
+    pub(crate) recipient_emails: Option<&'a [u8]>,
+}
+
+/// An envelope that is being written: what is written to it is encrypted on its way.
 ///
-/// The content key and the nonce are fresh random octets each time; a key is used once, so that
-/// the nonce can never repeat under it. `content` is encrypted where it lies.
-pub(crate) fn auth_enveloped_data(
-    content: Vec<u8>,
-    recipients: &[Certificate],
-) -> Result<Vec<u8>, SealError> {
-    let mut key = Zeroizing::new([0u8; 32]);
-    let mut nonce = [0u8; 12];
-    rand::fill(key.as_mut_slice()).map_err(|_| SealError::Crypto("random octets"))?;
-    rand::fill(&mut nonce).map_err(|_| SealError::Crypto("random octets"))?;
-    let mut infos = Vec::with_capacity(recipients.len());
-    for (index, recipient) in recipients.iter().enumerate() {
-        let info = recipient_info(recipient, key.as_slice()).ok_or(SealError::Recipient {
-            index,
-            reason: "its public key is not usable",
-        })?;
-        infos.push(Node::Encoded(info.into()));
+/// The content key, the nonce and the vector are fresh random octets each time; a key is used
+/// once, so that a nonce can never repeat under it.
+pub(crate) struct Envelope<W> {
+    out: W,
+    cipher: Cipher,
+    /// What stands behind the content; a tag is put into it.
+    after: Vec<u8>,
+    buffer: Vec<u8>,
+    left: usize,
+}
+
+enum Cipher {
+    Gcm(AeadStream),
+    Cbc(StreamingEncryptingKey),
+}
+
+impl<W: Write> Envelope<W> {
+    /// Writes what stands before the content.
+    pub(crate) fn begin(to_encrypt: &ToEncrypt<'_>, mut out: W) -> Result<Self, SealError> {
+        let mut key = Zeroizing::new([0u8; 32]);
+        rand::fill(key.as_mut_slice()).map_err(|_| SealError::Crypto("random octets"))?;
+        let mut infos = Vec::with_capacity(to_encrypt.recipients.len());
+        for (index, recipient) in to_encrypt.recipients.iter().enumerate() {
+            let info = recipient_info(recipient, key.as_slice()).ok_or(SealError::Recipient {
+                index,
+                reason: "its public key is not usable",
+            })?;
+            infos.push(Node::Encoded(info.into()));
+        }
+        let infos = set_of(SET, &infos);
+        let (cipher, object) = if to_encrypt.cbc {
+            enveloped_data(to_encrypt, &key, infos)?
+        } else {
+            auth_enveloped_data(to_encrypt, &key, infos)?
+        };
+        let (before, after) = object.encode_around();
+        out.write_all(&before)
+            .map_err(|error| SealError::Spool(error.kind()))?;
+        Ok(Self {
+            out,
+            cipher,
+            after,
+            buffer: Vec::new(),
+            left: to_encrypt.content_octets,
+        })
     }
-    let mut ciphertext = content;
-    let cipher = UnboundKey::new(&AES_256_GCM, key.as_slice())
-        .map_err(|_| SealError::Crypto("the content key"))?;
-    let tag = LessSafeKey::new(cipher)
-        .seal_in_place_separate_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::empty(),
-            &mut ciphertext,
-        )
-        .map_err(|_| SealError::Crypto("content encryption"))?;
+
+    /// Writes what stands behind the content, and gives the writer below back.
+    pub(crate) fn finish(mut self) -> Result<W, SealError> {
+        const ENCRYPTING: SealError = SealError::Crypto("content encryption");
+        if self.left != 0 {
+            return Err(SealError::Malformed("it changed while it was sealed"));
+        }
+        let mut last = [0u8; 32];
+        let last = match self.cipher {
+            Cipher::Gcm(stream) => {
+                let tag = stream.tag().ok_or(ENCRYPTING)?;
+                let place = self
+                    .after
+                    .get_mut(MAC_HEAD..MAC_HEAD + 16)
+                    .ok_or(ENCRYPTING)?;
+                place.copy_from_slice(&tag);
+                &[][..]
+            }
+            Cipher::Cbc(cbc) => {
+                let (_, written) = cbc.finish(&mut last).map_err(|_| ENCRYPTING)?;
+                let count = written.written().len();
+                &last[..count]
+            }
+        };
+        self.out
+            .write_all(last)
+            .and_then(|()| self.out.write_all(&self.after))
+            .map_err(|error| SealError::Spool(error.kind()))?;
+        Ok(self.out)
+    }
+
+    fn encrypt(&mut self, piece: &[u8]) -> Option<usize> {
+        match &mut self.cipher {
+            Cipher::Gcm(stream) => {
+                if self.buffer.len() < piece.len() {
+                    self.buffer.resize(piece.len(), 0);
+                }
+                stream.update(piece, &mut self.buffer[..piece.len()])?;
+                Some(piece.len())
+            }
+            Cipher::Cbc(cbc) => {
+                self.buffer.resize(piece.len() + 16, 0);
+                Some(cbc.update(piece, &mut self.buffer).ok()?.written().len())
+            }
+        }
+    }
+}
+
+impl<W: Write> Write for Envelope<W> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let piece = &octets[..octets.len().min(AT_ONCE)];
+        let failed = || io::Error::from(io::ErrorKind::InvalidData);
+        // More than was foretold would not fit into the lengths already written.
+        self.left = self.left.checked_sub(piece.len()).ok_or_else(failed)?;
+        let count = self.encrypt(piece).ok_or_else(failed)?;
+        self.out.write_all(&self.buffer[..count])?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Octets before the tag in what follows the content: identifier and length.
+const MAC_HEAD: usize = 2;
+
+fn auth_enveloped_data<'a>(
+    to_encrypt: &ToEncrypt<'_>,
+    key: &[u8; 32],
+    infos: Node<'a>,
+) -> Result<(Cipher, Node<'a>), SealError> {
+    let mut nonce = [0u8; 12];
+    rand::fill(&mut nonce).map_err(|_| SealError::Crypto("random octets"))?;
+    let stream = AeadStream::seal(Aead::Aes256Gcm, key, &nonce)
+        .ok_or(SealError::Crypto("the content key"))?;
     // GCMParameters: the ICV length has to be said, its default is 12 (RFC 5084 §3.2).
-    let parameters = sequence(vec![octet_string(&nonce[..]), integer(16)]);
-    let enveloped = sequence(vec![
+    let parameters = sequence(vec![octet_string(nonce.to_vec()), integer(16)]);
+    let mut fields = vec![
         integer(0),
-        set_of(SET, &infos),
+        infos,
         sequence(vec![
             oid_node(&oid::DATA),
             sequence(vec![oid_node(&oid::AES256_GCM), parameters]),
-            implicit(context(0), &ciphertext[..]),
+            Node::Elsewhere(context(0), to_encrypt.content_octets),
         ]),
-        octet_string(tag.as_ref()),
-    ]);
-    Ok(sequence(vec![
-        oid_node(&oid::AUTH_ENVELOPED_DATA),
-        explicit(0, enveloped),
-    ])
-    .encode())
+        octet_string(vec![0; 16]),
+    ];
+    fields.extend(unauthenticated(to_encrypt, 2));
+    let object = content_info(&oid::AUTH_ENVELOPED_DATA, fields);
+    Ok((Cipher::Gcm(stream), object))
+}
+
+fn enveloped_data<'a>(
+    to_encrypt: &ToEncrypt<'_>,
+    key: &[u8; 32],
+    infos: Node<'a>,
+) -> Result<(Cipher, Node<'a>), SealError> {
+    const FAILED: SealError = SealError::Crypto("the content key");
+    let unbound = UnboundCipherKey::new(&AES_256_CBC, key).map_err(|_| FAILED)?;
+    let mut iv = [0u8; 16];
+    rand::fill(&mut iv).map_err(|_| SealError::Crypto("random octets"))?;
+    let vector = EncryptionContext::Iv128(FixedLength::from(iv));
+    let cbc = StreamingEncryptingKey::less_safe_cbc_pkcs7(unbound, vector).map_err(|_| FAILED)?;
+    // RFC 5652 §6.3: one to sixteen octets of padding.
+    let padded = (to_encrypt.content_octets / 16 + 1) * 16;
+    // RFC 5652 §6.1: version 2 where a recipient is not by issuer and serial in key transport.
+    let transport_only = to_encrypt
+        .recipients
+        .iter()
+        .all(|r| matches!(r.public_key_kind(), PublicKeyKind::Rsa(_)));
+    let fields = vec![
+        integer(if transport_only { 0 } else { 2 }),
+        infos,
+        sequence(vec![
+            oid_node(&oid::DATA),
+            sequence(vec![oid_node(&oid::AES256_CBC), octet_string(iv.to_vec())]),
+            Node::Elsewhere(context(0), padded),
+        ]),
+    ];
+    Ok((Cipher::Cbc(cbc), content_info(&oid::ENVELOPED_DATA, fields)))
+}
+
+/// The unauthenticated attributes, if there are any, under `[n]`.
+fn unauthenticated<'a>(to_encrypt: &ToEncrypt<'_>, n: u8) -> Option<Node<'a>> {
+    let emails = to_encrypt.recipient_emails?.to_vec();
+    let attribute = written(&oid::RECIPIENT_EMAILS, Node::Encoded(emails.into()));
+    Some(set_of(context_constructed(n), &[attribute]))
+}
+
+fn content_info<'a>(kind: &const_oid::ObjectIdentifier, fields: Vec<Node<'a>>) -> Node<'a> {
+    sequence(vec![oid_node(kind), explicit(0, sequence(fields))])
 }
 
 fn recipient_info(recipient: &Certificate, key: &[u8]) -> Option<Vec<u8>> {
+    use PublicKeyKind::{P256, P384, P521, X25519};
     match recipient.public_key_kind() {
         PublicKeyKind::Rsa(2048..=8192) => key_transport(recipient, key),
-        PublicKeyKind::P256 => {
-            key_agreement(recipient, key, &agreement::ECDH_P256, KdfDigest::Sha256)
-        }
-        PublicKeyKind::P384 => {
-            key_agreement(recipient, key, &agreement::ECDH_P384, KdfDigest::Sha384)
-        }
-        PublicKeyKind::P521 => {
-            key_agreement(recipient, key, &agreement::ECDH_P521, KdfDigest::Sha512)
-        }
+        P256 => key_agreement(recipient, key, &agreement::ECDH_P256),
+        P384 => key_agreement(recipient, key, &agreement::ECDH_P384),
+        P521 => key_agreement(recipient, key, &agreement::ECDH_P521),
+        X25519 => key_agreement(recipient, key, &agreement::X25519),
         PublicKeyKind::MlKem768 | PublicKeyKind::MlKem1024 => kem::recipient_info(recipient, key),
         _ => None,
     }
@@ -106,36 +257,46 @@ fn key_transport(recipient: &Certificate, key: &[u8]) -> Option<Vec<u8>> {
     Some(info.encode())
 }
 
-/// `KeyAgreeRecipientInfo`, ephemeral-static ECDH with AES-256 key wrap (RFC 5753 §3.1). The
-/// digest of the derivation is as strong as the curve (RFC 5753 §7.1.4). No ukm is sent.
+/// `KeyAgreeRecipientInfo`, ephemeral-static ECDH with AES-256 key wrap (RFC 5753 §3.1, RFC 8418).
+/// The digest of the derivation is as strong as the curve (RFC 5753 §7.1.4). No ukm is sent:
+/// implementations differ on what it means.
 fn key_agreement(
     recipient: &Certificate,
     key: &[u8],
     curve: &'static agreement::Algorithm,
-    digest: KdfDigest,
 ) -> Option<Vec<u8>> {
     let ephemeral = agreement::PrivateKey::generate(curve).ok()?;
-    let point = ephemeral.compute_public_key().ok()?;
+    let public = ephemeral.compute_public_key().ok()?;
     let wrap = sequence(vec![oid_node(&oid::AES256_WRAP)]).encode();
     let info = shared_info(&wrap, None, 32);
     let peer = agreement::UnparsedPublicKey::new(curve, recipient.public_key());
-    let kek = agreement::agree(&ephemeral, peer, (), |secret| {
-        Ok(x963_kdf(digest, secret, &info, 32))
-    })
-    .ok()?;
+    let (scheme, key_oid, kek) = if curve == &agreement::X25519 {
+        let derive = |secret: &[u8]| hkdf_kek(HKDF_SHA256, None, secret, &info, 32).ok_or(());
+        let kek = agreement::agree(&ephemeral, peer, (), derive).ok()?;
+        (oid::STD_DH_HKDF_SHA256, oid::X25519, kek)
+    } else {
+        let digest = match recipient.public_key_kind() {
+            PublicKeyKind::P256 => KdfDigest::Sha256,
+            PublicKeyKind::P384 => KdfDigest::Sha384,
+            _ => KdfDigest::Sha512,
+        };
+        let derive = |secret: &[u8]| Ok(x963_kdf(digest, secret, &info, 32));
+        let kek = agreement::agree(&ephemeral, peer, (), derive).ok()?;
+        (digest.scheme(), oid::EC_PUBLIC_KEY, kek)
+    };
     let mut wrapped = [0u8; 40];
     AesKek::new(&AES_256, &kek)
         .ok()?
         .wrap(key, &mut wrapped)
         .ok()?;
-    let mut point_bits = vec![0];
-    point_bits.extend_from_slice(point.as_ref());
+    let mut bits = vec![0];
+    bits.extend_from_slice(public.as_ref());
     let originator_key = Node::Constructed(
         context_constructed(1),
         vec![
             // RFC 5753 §3.1.1: the curve is the recipient's, so its parameters stay absent.
-            sequence(vec![oid_node(&oid::EC_PUBLIC_KEY)]),
-            Node::Primitive(BIT_STRING, point_bits.into()),
+            sequence(vec![oid_node(&key_oid)]),
+            Node::Primitive(BIT_STRING, bits.into()),
         ],
     );
     let encrypted_key = sequence(vec![
@@ -147,9 +308,25 @@ fn key_agreement(
         vec![
             integer(3),
             explicit(0, originator_key),
-            sequence(vec![oid_node(&digest.scheme()), Node::Encoded(wrap.into())]),
+            sequence(vec![oid_node(&scheme), Node::Encoded(wrap.into())]),
             sequence(vec![encrypted_key]),
         ],
     );
     Some(info.encode())
+}
+
+/// The value of `recipient-emails` (gemSMIME_KOMLE): the address and the identifier of each
+/// recipient's certificate, in DER.
+pub(crate) fn recipient_emails(recipients: &[&Certificate]) -> Option<Vec<u8>> {
+    let entries: Option<Vec<Node<'_>>> = recipients
+        .iter()
+        .map(|recipient| {
+            let address = recipient.addresses().first()?;
+            Some(sequence(vec![
+                Node::Primitive(IA5_STRING, address.as_bytes().into()),
+                issuer_and_serial(recipient),
+            ]))
+        })
+        .collect();
+    Some(set_of(SET, &entries?).encode())
 }

@@ -9,6 +9,7 @@ use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap as _};
 use const_oid::ObjectIdentifier;
 use zeroize::Zeroizing;
 
+use super::recipient::hkdf_kek;
 use super::sign::issuer_and_serial;
 use crate::algorithm::Algorithm;
 use crate::ber::{
@@ -141,7 +142,7 @@ impl KemPlan<'_> {
             return None;
         }
         let secret = key.decapsulate(self.ciphertext)?;
-        derive(self.hkdf, &secret, &self.info, self.kek_octets)
+        hkdf_kek(self.hkdf, None, &secret, &self.info, self.kek_octets)
     }
 }
 
@@ -152,12 +153,9 @@ pub(super) fn recipient_info(recipient: &Certificate, key: &[u8]) -> Option<Vec<
     let public = EncapsulationKey::new(kem.algorithm(), recipient.public_key()).ok()?;
     let (ciphertext, secret) = public.encapsulate().ok()?;
     let wrap = sequence(vec![oid_node(&oid::AES256_WRAP)]).encode();
-    let kek = derive(
-        HKDF_SHA256,
-        secret.as_ref(),
-        &other_info(&wrap, 32, None),
-        32,
-    )?;
+    // RFC 9629 §5: the salt is empty.
+    let info = other_info(&wrap, 32, None);
+    let kek = hkdf_kek(HKDF_SHA256, None, secret.as_ref(), &info, 32)?;
     let mut wrapped = [0u8; 40];
     AesKek::new(&AES_256, &kek)
         .ok()?
@@ -195,29 +193,6 @@ fn other_info(wrap: &[u8], kek_octets: u16, ukm: Option<&[u8]>) -> Vec<u8> {
     sequence(fields).encode()
 }
 
-/// HKDF with the empty salt (RFC 9629 §5, RFC 8619).
-fn derive(
-    hkdf: hkdf::Algorithm,
-    secret: &[u8],
-    info: &[u8],
-    octets: usize,
-) -> Option<Zeroizing<Vec<u8>>> {
-    struct Length(usize);
-    impl hkdf::KeyType for Length {
-        fn len(&self) -> usize {
-            self.0
-        }
-    }
-    let mut derived = Zeroizing::new(vec![0; octets]);
-    hkdf::Salt::none(hkdf)
-        .extract(secret)
-        .expand(&[info], Length(octets))
-        .ok()?
-        .fill(&mut derived)
-        .ok()?;
-    Some(derived)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +218,7 @@ mod tests {
     fn the_key_is_derived_as_in_rfc_9936() {
         let secret = hex("7df12d412ae299a24fde6d7c3bb8e3194c80ad3c733dcf2775e09fe8bedb86d8");
         let info = hex("3010300b0609608648016503040105020110");
-        let kek = derive(HKDF_SHA256, &secret, &info, 16).unwrap();
+        let kek = hkdf_kek(HKDF_SHA256, None, &secret, &info, 16).unwrap();
         assert_eq!(kek.as_slice(), hex("cf453a3e2bae0a78701b8206c185a008"));
     }
 }

@@ -11,24 +11,20 @@ pub(crate) mod signed;
 
 use const_oid::ObjectIdentifier;
 
-use crate::ber::{BerError, Element, SEQUENCE, context_constructed};
+use crate::ber::{BerStream, SEQUENCE, context_constructed};
+use crate::stream::Fault;
 
-/// `ContentInfo` (RFC 5652 §3): the type of the object and the object. Octets after it are
-/// refused.
-pub(crate) fn content_info(
-    octets: &[u8],
-    depth: u8,
-) -> Result<(ObjectIdentifier, Element<'_>), BerError> {
-    let outer = Element::only(octets, depth)?;
-    if outer.tag != SEQUENCE {
-        return Err(BerError::UnexpectedTag);
-    }
-    let mut inner = outer.children()?;
-    let content_type = inner.oid()?;
-    let wrapper = inner.expect(context_constructed(0))?;
-    inner.finish()?;
-    let mut content = wrapper.children()?;
-    let object = content.expect(SEQUENCE)?;
-    content.finish()?;
-    Ok((content_type, object))
+/// Enters a `ContentInfo` (RFC 5652 §3): the type of the object, which is the next value.
+pub(crate) fn content_info(stream: &mut BerStream<'_>) -> Result<ObjectIdentifier, Fault> {
+    stream.enter(SEQUENCE)?;
+    let content_type = stream.oid()?;
+    stream.enter(context_constructed(0))?;
+    Ok(content_type)
+}
+
+/// Leaves a `ContentInfo` after its object. Octets after it are refused.
+pub(crate) fn end_of_content_info(stream: &mut BerStream<'_>) -> Result<(), Fault> {
+    stream.leave()?;
+    stream.leave()?;
+    stream.finish()
 }

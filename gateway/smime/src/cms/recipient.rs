@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA384, SHA512};
+use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY, SHA224, SHA256, SHA384, SHA512};
+use aws_lc_rs::hkdf;
 use aws_lc_rs::key_wrap::{AES_128, AES_256, AesKek, KeyWrap as _};
 use const_oid::ObjectIdentifier;
 use zeroize::Zeroizing;
@@ -15,7 +16,16 @@ use crate::ber::{
     octet_string, sequence,
 };
 use crate::key::{DecryptionKey, OaepDigest, RecipientId, RsaPadding};
-use crate::oid;
+use crate::{evp, oid};
+
+/// `KeyAgreeRecipientInfo` (RFC 5652 §6.2).
+const AGREEMENT: u8 = context_constructed(1);
+/// `KEKRecipientInfo`.
+const SHARED_KEY: u8 = context_constructed(2);
+/// `PasswordRecipientInfo`.
+const PASSWORD: u8 = context_constructed(3);
+/// `OtherRecipientInfo`.
+const OTHER: u8 = context_constructed(4);
 
 /// One way to the content key.
 pub(crate) struct Recipient<'a> {
@@ -40,19 +50,28 @@ enum Method<'a> {
 }
 
 impl<'a> Recipient<'a> {
-    /// The recipients that one `RecipientInfo` names: several for key agreement, none for the
-    /// kinds that mail does not use (password, shared key, others than RFC 9629's).
+    /// The recipients that one `RecipientInfo` names: several for key agreement, none for a kind
+    /// that mail does not use.
     pub(crate) fn read_all(info: &Element<'a>, limit: usize) -> Result<Vec<Self>, BerError> {
-        if info.tag == SEQUENCE {
-            return Ok(vec![Self::read_transport(info)?]);
+        match info.tag {
+            SEQUENCE => Ok(vec![Self::read_transport(info)?]),
+            AGREEMENT => Self::read_agreement(info, limit),
+            OTHER => Ok(Self::read_encapsulation(info)?.into_iter().collect()),
+            _ => Ok(Vec::new()),
         }
-        if info.tag == context_constructed(1) {
-            return Self::read_agreement(info, limit);
-        }
-        if info.tag == context_constructed(4) {
-            return Ok(Self::read_encapsulation(info)?.into_iter().collect());
-        }
-        Ok(Vec::new())
+    }
+
+    /// The refusal of an envelope that names nobody by a certificate: mail has neither passwords
+    /// nor shared keys.
+    pub(crate) fn refused_kind(tag: u8) -> Refusal {
+        Refusal::not_accepted(
+            "recipient",
+            match tag {
+                SHARED_KEY => "by a shared key",
+                PASSWORD => "by a password",
+                _ => "of an unknown kind",
+            },
+        )
     }
 
     fn read_transport(info: &Element<'a>) -> Result<Self, BerError> {
@@ -152,18 +171,21 @@ impl<'a> Recipient<'a> {
     ) -> Option<Zeroizing<Vec<u8>>> {
         match plan {
             Plan::Pkcs1 => key.decrypt_rsa(RsaPadding::Pkcs1, &self.encrypted_key),
-            Plan::Oaep(digest, label) => {
-                key.decrypt_rsa(RsaPadding::Oaep(*digest, label), &self.encrypted_key)
-            }
-            Plan::Agreement {
+            Plan::Oaep {
                 digest,
-                point,
-                info,
-                kek_octets,
-            } => {
-                let secret = key.agree(point)?;
-                let kek = x963_kdf(*digest, &secret, info, *kek_octets);
-                aes_unwrap(&kek, &self.encrypted_key)
+                mask_digest,
+                label,
+            } => key.decrypt_rsa(
+                RsaPadding::Oaep {
+                    digest: *digest,
+                    mask_digest: *mask_digest,
+                    label,
+                },
+                &self.encrypted_key,
+            ),
+            Plan::Agreement(agreement) => {
+                let secret = key.agree(agreement.point)?;
+                agreement.unwrap(&secret, &self.encrypted_key)
             }
             Plan::Encapsulation(plan) => aes_unwrap(&plan.kek(key)?, &self.encrypted_key),
         }
@@ -173,14 +195,38 @@ impl<'a> Recipient<'a> {
 /// How to unwrap, with nothing left that can be refused.
 pub(crate) enum Plan<'a> {
     Pkcs1,
-    Oaep(OaepDigest, Vec<u8>),
-    Agreement {
-        digest: KdfDigest,
-        point: &'a [u8],
-        info: Vec<u8>,
-        kek_octets: usize,
+    Oaep {
+        digest: OaepDigest,
+        mask_digest: OaepDigest,
+        label: Vec<u8>,
     },
     Encapsulation(KemPlan<'a>),
+    Agreement(Agreement<'a>),
+}
+
+/// A key agreement with its derivation and its key wrap.
+pub(crate) struct Agreement<'a> {
+    kdf: Kdf,
+    point: &'a [u8],
+    ukm: Option<Vec<u8>>,
+    info: Vec<u8>,
+    kek_octets: usize,
+}
+
+impl Agreement<'_> {
+    fn unwrap(&self, secret: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let derive = |salt: Option<&[u8]>| match self.kdf {
+            Kdf::X963(digest) => Some(x963_kdf(digest, secret, &self.info, self.kek_octets)),
+            Kdf::Hkdf(hash) => hkdf_kek(hash, salt, secret, &self.info, self.kek_octets),
+        };
+        // RFC 8418 §2.2: the ukm is also the salt of HKDF. Bouncy Castle leaves it out (its issue
+        // 2454); the key wrap tells which of the two it was.
+        let first = derive(self.ukm.as_deref()).and_then(|kek| aes_unwrap(&kek, wrapped));
+        match (&first, self.kdf, &self.ukm) {
+            (None, Kdf::Hkdf(_), Some(_)) => derive(None).and_then(|kek| aes_unwrap(&kek, wrapped)),
+            _ => first,
+        }
+    }
 }
 
 fn plan_transport<'a>(algorithm: &Algorithm<'_>) -> Result<Plan<'a>, Refusal> {
@@ -193,22 +239,24 @@ fn plan_transport<'a>(algorithm: &Algorithm<'_>) -> Result<Plan<'a>, Refusal> {
                     Refusal::not_accepted("key management", "RSA-OAEP of an unknown form")
                 }
             })?;
-            let digest = match parameters.digest {
-                oid::SHA1 => OaepDigest::Sha1,
-                oid::SHA256 => OaepDigest::Sha256,
-                oid::SHA384 => OaepDigest::Sha384,
-                oid::SHA512 => OaepDigest::Sha512,
-                other => return Err(Refusal::not_accepted("key management digest", other)),
-            };
-            if parameters.mask_digest != parameters.digest {
-                return Err(Refusal::not_accepted(
-                    "key management",
-                    "RSA-OAEP with two different digests",
-                ));
-            }
-            Ok(Plan::Oaep(digest, parameters.label))
+            Ok(Plan::Oaep {
+                digest: oaep_digest(parameters.digest)?,
+                mask_digest: oaep_digest(parameters.mask_digest)?,
+                label: parameters.label,
+            })
         }
         other => Err(Refusal::not_accepted("key management", other)),
+    }
+}
+
+fn oaep_digest(digest: ObjectIdentifier) -> Result<OaepDigest, Refusal> {
+    match digest {
+        oid::SHA1 => Ok(OaepDigest::Sha1),
+        oid::SHA224 => Ok(OaepDigest::Sha224),
+        oid::SHA256 => Ok(OaepDigest::Sha256),
+        oid::SHA384 => Ok(OaepDigest::Sha384),
+        oid::SHA512 => Ok(OaepDigest::Sha512),
+        other => Err(Refusal::not_accepted("key management digest", other)),
     }
 }
 
@@ -217,7 +265,7 @@ fn plan_agreement<'a>(
     point: &'a [u8],
     ukm: Option<&[u8]>,
 ) -> Result<Plan<'a>, Refusal> {
-    let digest = KdfDigest::of_scheme(&algorithm.oid)
+    let kdf = Kdf::of_scheme(&algorithm.oid)
         .ok_or_else(|| Refusal::not_accepted("key agreement", algorithm.oid))?;
     let wrap = algorithm.parameters.ok_or(Refusal::Malformed(
         "key agreement without a key wrap algorithm",
@@ -225,17 +273,67 @@ fn plan_agreement<'a>(
     let wrap = Algorithm::read(wrap)?;
     let kek_octets = match wrap.oid {
         oid::AES128_WRAP => 16,
+        oid::AES192_WRAP => 24,
         oid::AES256_WRAP => 32,
         other => return Err(Refusal::not_accepted("key wrap", other)),
     };
     // The received octets go in: absent and NULL parameters derive different keys.
     let info = shared_info(wrap.raw, ukm, kek_octets);
-    Ok(Plan::Agreement {
-        digest,
+    Ok(Plan::Agreement(Agreement {
+        kdf,
         point,
+        ukm: ukm.map(<[u8]>::to_vec),
         info,
         kek_octets,
-    })
+    }))
+}
+
+/// How the key-encryption key comes from the shared secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kdf {
+    /// RFC 5753 §7.1.4.
+    X963(KdfDigest),
+    /// RFC 8418 §2.2.
+    Hkdf(hkdf::Algorithm),
+}
+
+impl Kdf {
+    fn of_scheme(scheme: &ObjectIdentifier) -> Option<Self> {
+        Some(match *scheme {
+            oid::STD_DH_SHA1 | oid::COFACTOR_DH_SHA1 => Self::X963(KdfDigest::Sha1),
+            oid::STD_DH_SHA224 | oid::COFACTOR_DH_SHA224 => Self::X963(KdfDigest::Sha224),
+            oid::STD_DH_SHA256 | oid::COFACTOR_DH_SHA256 => Self::X963(KdfDigest::Sha256),
+            oid::STD_DH_SHA384 | oid::COFACTOR_DH_SHA384 => Self::X963(KdfDigest::Sha384),
+            oid::STD_DH_SHA512 | oid::COFACTOR_DH_SHA512 => Self::X963(KdfDigest::Sha512),
+            oid::STD_DH_HKDF_SHA256 => Self::Hkdf(hkdf::HKDF_SHA256),
+            oid::STD_DH_HKDF_SHA384 => Self::Hkdf(hkdf::HKDF_SHA384),
+            oid::STD_DH_HKDF_SHA512 => Self::Hkdf(hkdf::HKDF_SHA512),
+            _ => return None,
+        })
+    }
+}
+
+/// HKDF (RFC 5869) to a key-encryption key.
+pub(crate) fn hkdf_kek(
+    hash: hkdf::Algorithm,
+    salt: Option<&[u8]>,
+    secret: &[u8],
+    info: &[u8],
+    octets: usize,
+) -> Option<Zeroizing<Vec<u8>>> {
+    struct Octets(usize);
+    impl hkdf::KeyType for Octets {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let mut kek = Zeroizing::new(vec![0; octets]);
+    hkdf::Salt::new(hash, salt.unwrap_or_default())
+        .extract(secret)
+        .expand(&[info], Octets(octets))
+        .and_then(|okm| okm.fill(&mut kek))
+        .ok()?;
+    Some(kek)
 }
 
 /// The digest of the X9.63 key derivation.
@@ -243,25 +341,17 @@ fn plan_agreement<'a>(
 pub(crate) enum KdfDigest {
     /// OpenSSL's default. The derivation does not lean on collision resistance.
     Sha1,
+    Sha224,
     Sha256,
     Sha384,
     Sha512,
 }
 
 impl KdfDigest {
-    fn of_scheme(scheme: &ObjectIdentifier) -> Option<Self> {
-        match *scheme {
-            oid::STD_DH_SHA1 => Some(Self::Sha1),
-            oid::STD_DH_SHA256 => Some(Self::Sha256),
-            oid::STD_DH_SHA384 => Some(Self::Sha384),
-            oid::STD_DH_SHA512 => Some(Self::Sha512),
-            _ => None,
-        }
-    }
-
     pub(crate) fn scheme(self) -> ObjectIdentifier {
         match self {
             Self::Sha1 => oid::STD_DH_SHA1,
+            Self::Sha224 => oid::STD_DH_SHA224,
             Self::Sha256 => oid::STD_DH_SHA256,
             Self::Sha384 => oid::STD_DH_SHA384,
             Self::Sha512 => oid::STD_DH_SHA512,
@@ -271,6 +361,7 @@ impl KdfDigest {
     fn algorithm(self) -> &'static digest::Algorithm {
         match self {
             Self::Sha1 => &SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha224 => &SHA224,
             Self::Sha256 => &SHA256,
             Self::Sha384 => &SHA384,
             Self::Sha512 => &SHA512,
@@ -315,6 +406,9 @@ pub(crate) fn x963_kdf(
 fn aes_unwrap(kek: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     if !(24..=40).contains(&wrapped.len()) {
         return None;
+    }
+    if let Ok(kek) = kek.try_into() {
+        return evp::aes192_unwrap(kek, wrapped);
     }
     let cipher = if kek.len() == 16 { &AES_128 } else { &AES_256 };
     let mut buffer = Zeroizing::new(vec![0; wrapped.len()]);

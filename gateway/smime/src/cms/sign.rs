@@ -4,59 +4,51 @@ use time::OffsetDateTime;
 
 use super::attributes;
 use crate::SealError;
-use crate::algorithm::{Digest, Scheme, pss_parameters};
+use crate::algorithm::SignatureScheme;
 use crate::ber::{
-    Node, SET, context_constructed, explicit, integer, null, octet_string, oid as oid_node,
-    sequence, set_of,
+    Node, SET, context_constructed, explicit, integer, octet_string, oid as oid_node, sequence,
+    set_of,
 };
-use crate::key::Identity;
+use crate::certificate::Certificate;
+use crate::key::Signer;
 use crate::oid;
 
-/// Whether the content travels inside the signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Detached,
-    Opaque,
+/// What is signed, and how.
+pub(crate) struct ToSign<'a> {
+    pub(crate) signer: &'a dyn Signer,
+    pub(crate) scheme: SignatureScheme,
+    pub(crate) content_digest: &'a [u8],
+    /// Octets of the content that travels inside; `None` if the signature is detached.
+    pub(crate) content_octets: Option<usize>,
+    pub(crate) signing_time: OffsetDateTime,
+    /// The value of that attribute, for the profile that has it.
+    pub(crate) recipient_emails: Option<&'a [u8]>,
+    /// Whether the signer's chain travels along with its certificate.
+    pub(crate) with_chain: bool,
 }
 
-/// The digest that `identity` signs with.
-pub(crate) fn digest(identity: &Identity, prefer_pss: bool) -> Digest {
-    match identity.key().scheme(prefer_pss) {
-        Scheme::RsaPkcs1(d) | Scheme::RsaPss(d, _) | Scheme::Ecdsa(d) => d,
-        // RFC 8419 §3.1.
-        Scheme::Ed25519 => Digest::Sha512,
-        // RFC 9882 §3.3: strong enough for every parameter set, and what all must know.
-        Scheme::MlDsa(_) => Digest::Sha512,
-    }
-}
-
-/// The `ContentInfo` of a `SignedData` over `content`, with the signer's certificate and chain.
-pub(crate) fn signed_data(
-    identity: &Identity,
-    content: &[u8],
-    form: Form,
-    signing_time: OffsetDateTime,
-    prefer_pss: bool,
-) -> Result<Vec<u8>, SealError> {
-    let digest = digest(identity, prefer_pss);
-    let algorithm = signature_algorithm(identity.key().scheme(prefer_pss));
-    let algorithm_content: Vec<u8> = algorithm.iter().flat_map(Node::encode).collect();
+/// The `ContentInfo` of a `SignedData`: what stands before the content and what behind it. For a
+/// detached signature everything stands before.
+pub(crate) fn signed_data(to_sign: &ToSign<'_>) -> Result<(Vec<u8>, Vec<u8>), SealError> {
+    let digest = to_sign.scheme.digest();
+    let algorithm = to_sign.scheme.identifier();
     let signed_attributes = attributes::to_sign(
-        digest.of(content).as_ref(),
-        signing_time,
+        to_sign.content_digest,
+        to_sign.signing_time,
         digest.identifier().encode(),
-        algorithm_content,
+        algorithm.iter().flat_map(Node::encode).collect(),
+        to_sign.recipient_emails,
     );
-    let signature = identity
-        .key()
-        .sign(&signed_attributes, prefer_pss)
+    let signature = to_sign
+        .signer
+        .sign(to_sign.scheme, &signed_attributes)
         .ok_or(SealError::Crypto("signing"))?;
     let mut attributes_field = signed_attributes;
     // The same octets travel under [0] IMPLICIT (RFC 5652 §5.4).
     if let Some(tag) = attributes_field.first_mut() {
         *tag = context_constructed(0);
     }
-    let certificate = identity.certificate();
+    let certificate = to_sign.signer.certificate();
     let signer = sequence(vec![
         integer(1),
         issuer_and_serial(certificate),
@@ -66,11 +58,15 @@ pub(crate) fn signed_data(
         octet_string(signature),
     ]);
     let mut encapsulated = vec![oid_node(&oid::DATA)];
-    if form == Form::Opaque {
-        encapsulated.push(explicit(0, octet_string(content)));
+    if let Some(octets) = to_sign.content_octets {
+        encapsulated.push(explicit(
+            0,
+            Node::Elsewhere(crate::ber::OCTET_STRING, octets),
+        ));
     }
+    let chain = to_sign.signer.chain().iter().filter(|_| to_sign.with_chain);
     let certificates: Vec<Node<'_>> = std::iter::once(certificate)
-        .chain(identity.chain())
+        .chain(chain)
         .map(|c| Node::Encoded(c.der().into()))
         .collect();
     let signed = sequence(vec![
@@ -80,27 +76,13 @@ pub(crate) fn signed_data(
         set_of(context_constructed(0), &certificates),
         set_of(SET, &[signer]),
     ]);
-    Ok(sequence(vec![oid_node(&oid::SIGNED_DATA), explicit(0, signed)]).encode())
+    Ok(sequence(vec![oid_node(&oid::SIGNED_DATA), explicit(0, signed)]).encode_around())
 }
 
 /// `IssuerAndSerialNumber` (RFC 5652 §10.2.4).
-pub(super) fn issuer_and_serial(certificate: &crate::Certificate) -> Node<'_> {
+pub(super) fn issuer_and_serial(certificate: &Certificate) -> Node<'_> {
     sequence(vec![
         Node::Encoded(certificate.issuer_der().into()),
         Node::Primitive(crate::ber::INTEGER, certificate.serial().into()),
     ])
-}
-
-/// The fields of the signature's `AlgorithmIdentifier`.
-fn signature_algorithm<'a>(scheme: Scheme) -> Vec<Node<'a>> {
-    match scheme {
-        // RFC 5754 §3.2: every implementation understands rsaEncryption here.
-        Scheme::RsaPkcs1(_) => vec![oid_node(&oid::RSA_ENCRYPTION), null()],
-        Scheme::RsaPss(digest, _) => vec![oid_node(&oid::RSA_PSS), pss_parameters(digest)],
-        Scheme::Ecdsa(Digest::Sha256) => vec![oid_node(&oid::ECDSA_SHA256)],
-        Scheme::Ecdsa(Digest::Sha384) => vec![oid_node(&oid::ECDSA_SHA384)],
-        Scheme::Ecdsa(Digest::Sha512) => vec![oid_node(&oid::ECDSA_SHA512)],
-        Scheme::Ed25519 => vec![oid_node(&oid::ED25519)],
-        Scheme::MlDsa(set) => vec![oid_node(&set.oid())],
-    }
 }

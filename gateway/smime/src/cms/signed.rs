@@ -1,15 +1,20 @@
 //! `SignedData` (RFC 5652 §5), read and checked.
+//!
+//! The content goes by and leaves its digests behind; what was signed are attributes that hold
+//! one of them, or, in an old form, the content itself.
 
 use std::borrow::Cow;
 
+use aws_lc_rs::digest;
 use const_oid::ObjectIdentifier;
 use subtle::ConstantTimeEq as _;
 use time::OffsetDateTime;
 
 use super::attributes::SignedAttributes;
-use crate::algorithm::{Algorithm, Digest, Scheme};
+use crate::algorithm::{Algorithm, Digest, Scheme, Signed};
 use crate::ber::{
-    BerError, Element, OCTET_STRING, Reader, SEQUENCE, SET, context, context_constructed,
+    BerError, BerStream, Element, INTEGER, OCTET_STRING, Reader, SEQUENCE, SET, context,
+    context_constructed,
 };
 use crate::certificate::Certificate;
 use crate::key::RecipientId;
@@ -17,21 +22,106 @@ use crate::limits::Limits;
 use crate::verdict::InvalidReason;
 use crate::{Refusal, oid};
 
+/// A content that goes by.
+pub(crate) struct Hashing {
+    contexts: Vec<(Digest, digest::Context)>,
+    head: Vec<u8>,
+    length: u64,
+}
+
+/// A content that went by: its digests, and enough to know what it could be mistaken for.
+pub(crate) struct Hashed {
+    digests: Vec<(Digest, digest::Digest)>,
+    head: Vec<u8>,
+    length: u64,
+}
+
+impl Hashing {
+    pub(crate) fn new(digests: &[Digest]) -> Self {
+        Self {
+            contexts: digests.iter().map(|d| (*d, d.context())).collect(),
+            head: Vec::new(),
+            length: 0,
+        }
+    }
+
+    pub(crate) fn update(&mut self, octets: &[u8]) {
+        for (_, context) in &mut self.contexts {
+            context.update(octets);
+        }
+        let room = 16usize.saturating_sub(self.head.len()).min(octets.len());
+        self.head.extend_from_slice(&octets[..room]);
+        self.length += octets.len() as u64;
+    }
+
+    pub(crate) fn finish(self) -> Hashed {
+        let finish = |(kind, context): (Digest, digest::Context)| (kind, context.finish());
+        Hashed {
+            digests: self.contexts.into_iter().map(finish).collect(),
+            head: self.head,
+            length: self.length,
+        }
+    }
+}
+
+impl Hashed {
+    pub(crate) fn has(&self, digest: Digest) -> bool {
+        self.get(digest).is_some()
+    }
+
+    pub(crate) fn get(&self, digest: Digest) -> Option<&digest::Digest> {
+        let found = self.digests.iter().find(|(kind, _)| *kind == digest)?;
+        Some(&found.1)
+    }
+
+    /// Whether the content begins and ends as a SET does: it could be the attributes of a
+    /// signature that was made for something else.
+    fn could_be_attributes(&self) -> bool {
+        let (Some(&SET), Some(&first)) = (self.head.first(), self.head.get(1)) else {
+            return false;
+        };
+        let (count, mut length) = match first {
+            0x80 => return true,
+            0..=0x7f => (0, u64::from(first)),
+            _ => (usize::from(first & 0x7f), 0),
+        };
+        // Longer lengths than this are those of contents that nobody holds.
+        let Some(octets) = self.head.get(2..2 + count) else {
+            return true;
+        };
+        for octet in octets {
+            length = length << 8 | u64::from(*octet);
+        }
+        self.length == 2 + count as u64 + length
+    }
+}
+
 /// A `SignedData` that was read, not yet checked.
-pub(crate) struct SignedData<'a> {
+pub(crate) struct SignedData {
     content_type: ObjectIdentifier,
     /// The content, unless it is detached.
-    pub(crate) content: Option<Cow<'a, [u8]>>,
+    pub(crate) content: Option<Content>,
     /// What came along: possibly the signers' certificates, possibly anything.
     pub(crate) certificates: Vec<Certificate>,
-    signers: Vec<Signer<'a>>,
+    /// The SET of `SignerInfo`, and how deep it may go.
+    signers: Vec<u8>,
+    depth: u8,
     attribute_limit: usize,
+}
+
+/// The content of an opaque signature.
+pub(crate) struct Content {
+    /// Where in the object the string with the content begins, and how deep it may go.
+    pub(crate) place: (u64, u8),
+    pub(crate) hashed: Hashed,
 }
 
 /// A signer whose signature holds over the content. Nothing is said yet of who that is.
 pub(crate) struct CheckedSigner {
     pub(crate) certificate: Certificate,
     pub(crate) claimed_time: Option<OffsetDateTime>,
+    /// The signed `recipient-emails` attribute (gemSMIME_KOMLE), its value in DER.
+    pub(crate) recipient_emails: Option<Vec<u8>>,
 }
 
 struct Signer<'a> {
@@ -47,70 +137,142 @@ enum SignerId<'a> {
     SubjectKeyId(Cow<'a, [u8]>),
 }
 
-impl<'a> SignedData<'a> {
-    pub(crate) fn read(object: &Element<'a>, limits: &Limits) -> Result<Self, Refusal> {
-        let mut inner = object.children()?;
-        inner.small_integer()?;
-        inner.expect(SET)?;
-        let mut encapsulated = inner.expect(SEQUENCE)?.children()?;
-        let content_type = encapsulated.oid()?;
-        let content = match encapsulated.optional(context_constructed(0))? {
-            Some(wrapper) => {
-                let mut wrapper = wrapper.children()?;
-                let content = wrapper.octets(OCTET_STRING)?;
-                wrapper.finish()?;
-                Some(content)
-            }
-            None => None,
+impl SignedData {
+    /// Reads the object inside a `ContentInfo`, whose SEQUENCE is the next value of `stream`.
+    pub(crate) fn read(stream: &mut BerStream<'_>, limits: &Limits) -> Result<Self, Refusal> {
+        stream.enter(SEQUENCE)?;
+        Reader::new(&stream.value(INTEGER)?, 1).small_integer()?;
+        let announced = announced_digests(&stream.value(SET)?, stream.depth_left())?;
+        stream.enter(SEQUENCE)?;
+        let content_type = stream.oid()?;
+        let content = if stream.more()? {
+            stream.enter(context_constructed(0))?;
+            let place = (stream.position(), stream.depth_left());
+            let mut hashing = Hashing::new(&announced);
+            stream.string(OCTET_STRING, |octets| {
+                hashing.update(octets);
+                Ok(())
+            })?;
+            stream.leave()?;
+            Some(Content {
+                place,
+                hashed: hashing.finish(),
+            })
+        } else {
+            None
         };
-        encapsulated.finish()?;
-        let certificates = match inner.optional(context_constructed(0))? {
-            Some(set) => read_certificates(set.children()?, limits)?,
+        stream.leave()?;
+        let certificates = match stream.optional(context_constructed(0))? {
+            Some(set) => {
+                let set = Element::only(&set, stream.depth_left())?;
+                read_certificates(set.children()?, limits)?
+            }
             None => Vec::new(),
         };
         // Embedded CRLs may be stale and come from the sender: the trust store's count.
-        inner.optional(context_constructed(1))?;
-        let mut set = inner.expect(SET)?.children()?;
-        inner.finish()?;
-        let mut signers = Vec::new();
+        stream.optional(context_constructed(1))?;
+        let read = Self {
+            content_type,
+            content,
+            certificates,
+            signers: stream.value(SET)?,
+            depth: stream.depth_left(),
+            attribute_limit: limits.attributes,
+        };
+        stream.leave()?;
+        let mut set = Element::only(&read.signers, read.depth)?.children()?;
+        let mut count = 0;
         while !set.is_empty() {
-            if signers.len() >= limits.signers {
+            if count >= limits.signers {
                 return Err(Refusal::TooLarge {
                     what: "signers",
                     limit: limits.signers,
                 });
             }
-            signers.push(Signer::read(&set.expect(SEQUENCE)?)?);
+            Signer::read(&set.expect(SEQUENCE)?)?;
+            count += 1;
         }
-        Ok(Self {
-            content_type,
-            content,
-            certificates,
-            signers,
-            attribute_limit: limits.attributes,
+        Ok(read)
+    }
+
+    /// The digests that checking takes.
+    pub(crate) fn digests(&self) -> Vec<Digest> {
+        let mut digests = Vec::new();
+        for signer in self.signers().unwrap_or_default() {
+            if let Some(digest) = Digest::from_oid(&signer.digest.oid)
+                && !digests.contains(&digest)
+            {
+                digests.push(digest);
+            }
+        }
+        digests
+    }
+
+    /// Whether checking takes the content itself: a signature without attributes of an algorithm
+    /// that makes its digest on its own.
+    pub(crate) fn wants_content(&self) -> bool {
+        self.signers().unwrap_or_default().iter().any(|signer| {
+            signer.attributes.is_none()
+                && matches!(
+                    Scheme::of_certificate(&signer.algorithm),
+                    Some(Scheme::Ed25519 | Scheme::MlDsa(_))
+                )
         })
     }
 
-    /// Checks every signature over `content`; all must hold. `known` are certificates of signers
+    /// Checks every signature over a content; all must hold. `whole` is the content if
+    /// [`SignedData::wants_content`] and it is not too large; `known` are certificates of signers
     /// that did not send theirs.
     pub(crate) fn check(
         &self,
-        content: &[u8],
+        content: &Hashed,
+        whole: Option<&[u8]>,
         known: &[Certificate],
     ) -> Result<Vec<CheckedSigner>, InvalidReason> {
         if self.content_type != oid::DATA {
             let name = format!("content type {}", self.content_type);
             return Err(InvalidReason::Algorithm(name));
         }
-        if self.signers.is_empty() {
+        let signers = self
+            .signers()
+            .map_err(|error| InvalidReason::Attributes(error.describe()))?;
+        if signers.is_empty() {
             return Err(InvalidReason::NoSigner);
         }
-        let pool = || self.certificates.iter().chain(known);
-        self.signers
+        signers
             .iter()
-            .map(|s| s.check(content, pool(), self.attribute_limit))
+            .map(|signer| {
+                let pool = self.certificates.iter().chain(known);
+                let certificate = signer.find(pool);
+                signer.check(certificate, content, whole, self.attribute_limit)
+            })
             .collect()
     }
+
+    fn signers(&self) -> Result<Vec<Signer<'_>>, BerError> {
+        let mut set = Element::only(&self.signers, self.depth)?.children()?;
+        let mut signers = Vec::new();
+        while !set.is_empty() {
+            signers.push(Signer::read(&set.expect(SEQUENCE)?)?);
+        }
+        Ok(signers)
+    }
+}
+
+/// The accepted digests of `digestAlgorithms`. Others are passed over: a signer that uses one is
+/// told later.
+fn announced_digests(set: &[u8], depth: u8) -> Result<Vec<Digest>, BerError> {
+    let mut algorithms = Element::only(set, depth)?.children()?;
+    let mut digests = Vec::new();
+    while !algorithms.is_empty() {
+        let algorithm = Algorithm::read(algorithms.expect(SEQUENCE)?)?;
+        if let Some(digest) = Digest::from_oid(&algorithm.oid)
+            && !digests.contains(&digest)
+        {
+            digests.push(digest);
+        }
+    }
+    Ok(digests)
 }
 
 impl<'a> Signer<'a> {
@@ -143,19 +305,21 @@ impl<'a> Signer<'a> {
         })
     }
 
-    fn check<'p>(
+    fn check(
         &self,
-        content: &[u8],
-        pool: impl Iterator<Item = &'p Certificate>,
+        certificate: Option<&Certificate>,
+        content: &Hashed,
+        whole: Option<&[u8]>,
         attribute_limit: usize,
     ) -> Result<CheckedSigner, InvalidReason> {
         let digest = Digest::from_oid(&self.digest.oid)
             .ok_or_else(|| InvalidReason::Algorithm(format!("digest {}", self.digest.oid)))?;
         let scheme = Scheme::of_signer(&self.algorithm, digest)
             .ok_or_else(|| InvalidReason::Algorithm(format!("signature {}", self.algorithm.oid)))?;
-        let certificate = self.find(pool).ok_or(InvalidReason::NoCertificate)?;
+        let certificate = certificate.ok_or(InvalidReason::NoCertificate)?;
+        let computed = content.get(digest).ok_or(InvalidReason::ContentChanged)?;
         let Some(attributes) = &self.attributes else {
-            return self.check_bare(scheme, content, certificate);
+            return self.check_bare(scheme, certificate, (content, computed), whole);
         };
         let attributes = SignedAttributes::read(attributes, attribute_limit)
             .map_err(InvalidReason::Attributes)?;
@@ -167,7 +331,6 @@ impl<'a> Signer<'a> {
         attributes
             .check_protection(&self.digest, &self.algorithm)
             .map_err(InvalidReason::Attributes)?;
-        let computed = digest.of(content);
         if !bool::from(computed.as_ref().ct_eq(&attributes.message_digest)) {
             return Err(InvalidReason::ContentChanged);
         }
@@ -181,6 +344,7 @@ impl<'a> Signer<'a> {
         Ok(CheckedSigner {
             certificate: certificate.clone(),
             claimed_time: attributes.signing_time,
+            recipient_emails: attributes.recipient_emails,
         })
     }
 
@@ -189,20 +353,28 @@ impl<'a> Signer<'a> {
     fn check_bare(
         &self,
         scheme: Scheme,
-        content: &[u8],
         certificate: &Certificate,
+        (content, computed): (&Hashed, &digest::Digest),
+        whole: Option<&[u8]>,
     ) -> Result<CheckedSigner, InvalidReason> {
-        if content.first() == Some(&SET) && Element::only(content, 8).is_ok() {
+        if content.could_be_attributes() {
             return Err(InvalidReason::Attributes(
                 "the content could be signed attributes",
             ));
         }
+        let signed = match scheme {
+            Scheme::Ed25519 | Scheme::MlDsa(_) => Signed::Message(whole.ok_or(
+                InvalidReason::Attributes("there are none, and the content is too large without"),
+            )?),
+            _ => Signed::Digest(computed),
+        };
         certificate
-            .verify(scheme, content, &self.signature)
+            .verify_signed(scheme, signed, &self.signature)
             .map_err(|_| InvalidReason::BadSignature)?;
         Ok(CheckedSigner {
             certificate: certificate.clone(),
             claimed_time: None,
+            recipient_emails: None,
         })
     }
 
@@ -249,6 +421,7 @@ mod tests {
     use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
+    use crate::SignatureScheme;
     use crate::ber::{Node, integer, null, octet_string, oid as oid_node, sequence, set_of};
     use crate::key::PrivateKey;
 
@@ -299,7 +472,10 @@ mod tests {
             let set = attributes.map(|list| Node::Constructed(SET, list).encode());
             let signature = self
                 .key
-                .sign(set.as_deref().unwrap_or(content), false)
+                .sign(
+                    SignatureScheme::EcdsaP256Sha256,
+                    set.as_deref().unwrap_or(content),
+                )
                 .unwrap();
             let mut signer = vec![
                 integer(1),
@@ -322,10 +498,13 @@ mod tests {
         }
 
         fn check(&self, object: &[u8], content: &[u8]) -> Result<(), InvalidReason> {
-            let element = Element::only(object, 16).unwrap();
-            let signed = SignedData::read(&element, &Limits::default()).unwrap();
+            let mut stream = BerStream::new(Box::new(object), 16, 1 << 20);
+            let signed = SignedData::read(&mut stream, &Limits::default()).unwrap();
+            let mut hashing = Hashing::new(&signed.digests());
+            hashing.update(content);
             let known = std::slice::from_ref(&self.certificate);
-            signed.check(content, known).map(|_| ())
+            let hashed = hashing.finish();
+            signed.check(&hashed, Some(content), known).map(|_| ())
         }
 
         fn with(&self, attributes: Vec<Node<'_>>) -> Result<(), InvalidReason> {
@@ -428,7 +607,10 @@ mod tests {
     fn loosely_encoded_attributes_are_checked_as_der() {
         let forger = Forger::new();
         let der = set_of(SET, &[content_type(&oid::DATA), message_digest()]).encode();
-        let signature = forger.key.sign(&der, false).unwrap();
+        let signature = forger
+            .key
+            .sign(SignatureScheme::EcdsaP256Sha256, &der)
+            .unwrap();
         // The same attributes under an indefinite length.
         let mut loose = vec![context_constructed(0), 0x80];
         loose.extend_from_slice(&der[2..]);

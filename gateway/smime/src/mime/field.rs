@@ -5,11 +5,10 @@ use mail_parser::MessageParser;
 use super::{ContentType, MimeError};
 use crate::limits::Limits;
 
-/// A message or body part: its header fields and its body, borrowed from the octets.
+/// The header section of a message or body part, borrowed from the octets.
 #[derive(Clone)]
 pub(crate) struct Entity<'a> {
     pub(crate) fields: Vec<Field<'a>>,
-    pub(crate) body: &'a [u8],
 }
 
 /// One header field (RFC 5322 §2.2). `value` is what follows the colon, folds included, without
@@ -46,14 +45,14 @@ impl<'a> Field<'a> {
 }
 
 impl<'a> Entity<'a> {
-    /// Splits octets into fields and body. Accepts LF line endings beside CRLF.
+    /// Splits a header section into fields, up to its blank line. Accepts LF line endings beside
+    /// CRLF.
     pub(crate) fn read(octets: &'a [u8], limits: &Limits) -> Result<Self, MimeError> {
         let mut fields = Vec::new();
         let mut position = 0;
         while position < octets.len() {
             let (line, next) = line_at(octets, position);
             if line.is_empty() {
-                position = next;
                 break;
             }
             if next > limits.header_octets {
@@ -85,10 +84,7 @@ impl<'a> Entity<'a> {
             fields.push(field(&octets[position..end])?);
             position = after;
         }
-        Ok(Self {
-            fields,
-            body: &octets[position.min(octets.len())..],
-        })
+        Ok(Self { fields })
     }
 
     /// The only field of this name; two of them are an error, because readers disagree on which
@@ -208,7 +204,6 @@ mod tests {
         let entity = Entity::read(octets, &Limits::default()).unwrap_or_else(|_| panic!("reads"));
         assert_eq!(entity.fields.len(), 2);
         assert_eq!(entity.fields[0].unfolded(), b"a b");
-        assert_eq!(entity.body, b"body\r\n");
     }
 
     #[test]

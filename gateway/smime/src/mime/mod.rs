@@ -6,8 +6,10 @@ mod entity;
 mod field;
 
 pub(crate) use content_type::ContentType;
-pub(crate) use entity::{base64_lines, canonical, decode_body, two_parts};
+pub(crate) use entity::{boundary, decoded_body, read_section, read_whole, two_parts};
 pub(crate) use field::{Entity, Field, addresses, field_line};
+
+use crate::stream::Fault;
 
 /// Why octets are not MIME that we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +18,7 @@ pub(crate) enum MimeError {
     TooLarge { what: &'static str, limit: usize },
 }
 
-impl From<MimeError> for crate::Refusal {
+impl From<MimeError> for Fault {
     fn from(error: MimeError) -> Self {
         match error {
             MimeError::Malformed(what) => Self::Malformed(what),
@@ -25,11 +27,14 @@ impl From<MimeError> for crate::Refusal {
     }
 }
 
+impl From<MimeError> for crate::Refusal {
+    fn from(error: MimeError) -> Self {
+        Fault::from(error).into()
+    }
+}
+
 impl From<MimeError> for crate::SealError {
     fn from(error: MimeError) -> Self {
-        match error {
-            MimeError::Malformed(what) => Self::Malformed(what),
-            MimeError::TooLarge { what, limit } => Self::TooLarge { what, limit },
-        }
+        Fault::from(error).into()
     }
 }

@@ -37,7 +37,8 @@ fn every_pair_that_is_not_listed_is_refused_before_the_key_is_used() {
         ("no parameters", in_plain(algorithm(cms::AES256_CBC))),
         ("GCM, no parameters", in_auth(algorithm(cms::AES256_GCM))),
     ];
-    // ECB, OFB, CFB, CCM of 128 and 256 bits; AES-192-GCM; ChaCha20-Poly1305; triple DES; RC4.
+    // ECB, OFB, CFB, CCM of 128 and 256 bits; triple DES; RC4; AES-192-GCM and ChaCha20-Poly1305
+    // where they do not belong.
     for name in [1, 3, 4, 7, 27, 41, 43, 44, 47, 26]
         .map(aes)
         .into_iter()
@@ -53,12 +54,14 @@ fn every_pair_that_is_not_listed_is_refused_before_the_key_is_used() {
         objects.push(("another cipher", in_plain(iv(&name))));
         objects.push(("another cipher", in_auth(iv(&name))));
         let parameters = seq(&[octets(cms::NONCE), int(16)]);
-        objects.push(("another cipher", in_auth(seq(&[oid(&name), parameters]))));
+        if name != aes(26) {
+            objects.push(("another cipher", in_auth(seq(&[oid(&name), parameters]))));
+        }
     }
     for (why, object) in objects {
         let ring = CountingRing::new(&stage.ring);
         let policy = OpenPolicy::default();
-        let answer = Opener::new(&policy, &ring, &stage.trust).open(&mail(&object), now());
+        let answer = Opener::new(&policy, &ring, &stage.trust).open(mail(&object), now());
         assert!(
             matches!(
                 answer,

@@ -59,7 +59,7 @@ fn answer(stage: &Stage, recipients: &[Vec<u8>]) -> (Result<(), Refusal>, usize)
     let object = cms::honest_gcm(recipients, &stage.signed_entity());
     let policy = OpenPolicy::default();
     let ring = Counting(stage.home.ring());
-    let opened = Opener::new(&policy, &ring, &stage.trust).open(&mail(&object), now());
+    let opened = Opener::new(&policy, &ring, &stage.trust).open(mail(&object), now());
     (opened.map(|_| ()), OPERATIONS.with(Cell::get))
 }
 

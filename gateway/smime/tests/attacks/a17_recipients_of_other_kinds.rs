@@ -39,7 +39,7 @@ fn other() -> Vec<u8> {
 }
 
 #[test]
-fn they_are_nobody_and_stand_in_nobodys_way() {
+fn alone_they_are_refused_by_name_and_beside_others_stand_in_nobodys_way() {
     let stage = Stage::new();
     for (info, why) in [
         (password(), "password"),
@@ -48,10 +48,16 @@ fn they_are_nobody_and_stand_in_nobodys_way() {
         (ctx_primitive(7, [1, 2, 3]), "of no known kind"),
     ] {
         let object = cms::honest_gcm(std::slice::from_ref(&info), &entity("x"));
-        assert_eq!(
-            stage.open(&mail(&object)).err(),
-            Some(Refusal::CannotOpen),
-            "{why}"
+        let answer = stage.open(&mail(&object));
+        assert!(
+            matches!(
+                answer,
+                Err(Refusal::NotAccepted {
+                    slot: "recipient",
+                    ..
+                })
+            ),
+            "{why}: {answer:?}"
         );
         let beside = cms::honest_gcm(&[info, stage.recipient(&cms::KEY_256)], &entity("x"));
         assert!(stage.open(&mail(&beside)).is_ok(), "{why}");

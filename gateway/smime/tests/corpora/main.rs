@@ -28,8 +28,8 @@ fn open(
     ring: &Identities,
     trust: &TrustStore,
     at: OffsetDateTime,
-) -> Result<Opened, Refusal> {
-    Opener::new(policy, ring, trust).open(mail, at)
+) -> Result<Opened<'static>, Refusal> {
+    Opener::new(policy, ring, trust).open(mail.to_vec(), at)
 }
 
 /// A mail around a bare CMS object.

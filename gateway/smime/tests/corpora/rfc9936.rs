@@ -27,8 +27,12 @@ fn the_example_of_rfc_9936_opens_with_each_form_of_its_key() {
             &TrustStore::new(),
             datetime!(2025-03-20 0:00 UTC),
         );
-        let opened = opened.unwrap();
-        assert_eq!(opened.content(), text("plaintext.txt").as_bytes(), "{form}");
+        let mut opened = opened.unwrap();
+        assert_eq!(
+            opened.content().into_vec().unwrap(),
+            text("plaintext.txt").as_bytes(),
+            "{form}"
+        );
     }
 }
 

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use liaison_smime::{
-    Certificate, Crl, Identities, Identity, OpenPolicy, Opened, Opener, PrivateKey, Refusal,
-    SealPolicy, Sealer, TrustStore,
+    Certificate, Crl, Identities, Identity, OpenPolicy, Opened, Opener, PrivateKey, Recipients,
+    Refusal, SealPolicy, Sealer, TrustStore,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
@@ -204,7 +204,7 @@ pub(crate) fn seal(message: &[u8], signer: &Person, recipients: &[&Person]) -> V
     let certificates: Vec<_> = recipients.iter().map(|r| r.certificate.clone()).collect();
     Sealer::new(SealPolicy::default())
         .sign_with(&signer.identity())
-        .seal(message, &certificates, now())
+        .seal_to_vec(message, &Recipients::visible(certificates), now())
         .unwrap()
 }
 
@@ -212,8 +212,8 @@ pub(crate) fn open(
     message: &[u8],
     recipient: &Person,
     trust: &TrustStore,
-) -> Result<Opened, Refusal> {
-    Opener::new(&OpenPolicy::default(), &recipient.ring(), trust).open(message, now())
+) -> Result<Opened<'static>, Refusal> {
+    Opener::new(&OpenPolicy::default(), &recipient.ring(), trust).open(message.to_vec(), now())
 }
 
 /// A folder for the `openssl` program, with the certificates and keys of a few people.
