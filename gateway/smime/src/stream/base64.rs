@@ -92,6 +92,9 @@ impl<S: Source> Base64Source<S> {
 
     fn decode_last(&mut self) -> Result<(), Fault> {
         if let Some(pad) = memchr(b'=', &self.text) {
+            if self.text.len() > 4 {
+                return Err(NOT_BASE64);
+            }
             self.text.truncate(pad);
         }
         self.decode_rest()
