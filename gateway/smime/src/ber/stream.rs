@@ -468,7 +468,7 @@ mod tests {
             if let (Ok(slice), Ok(streamed)) = (slice, streamed) {
                 prop_assert_eq!(slice, streamed);
             }
-            let slice = Reader::new(&octets, 6).octets(OCTET_STRING).map(|joined| joined.into_owned());
+            let slice = Reader::new(&octets, 6).octets(OCTET_STRING).map(std::borrow::Cow::into_owned);
             let mut joined = Vec::new();
             let streamed = stream(&octets, 6).string(OCTET_STRING, |chunk| {
                 joined.extend_from_slice(chunk);

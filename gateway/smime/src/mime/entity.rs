@@ -59,10 +59,10 @@ pub(crate) fn decoded_body(
     match encoding.as_slice() {
         b"base64" => return Ok(body.then(Step::Base64)),
         // Without a true encoding the octets are DER or BER: a SEQUENCE.
-        b"" | b"binary" | b"8bit" | b"7bit" => {
-            if body.open(spool)?.chunk()?.first() == Some(&0x30) {
-                return Ok(body.clone());
-            }
+        b"" | b"binary" | b"8bit" | b"7bit"
+            if body.open(spool)?.chunk()?.first() == Some(&0x30) =>
+        {
+            return Ok(body.clone());
         }
         _ => {}
     }

@@ -50,7 +50,7 @@ impl<S: Source> Base64Source<S> {
             let count = chunk.len();
             let start = self.text.len();
             without_line_endings(chunk, &mut self.text);
-            let irregular = self.text[start..].iter().any(|o| o.is_ascii_whitespace());
+            let irregular = self.text[start..].iter().any(u8::is_ascii_whitespace);
             if irregular {
                 self.text.retain(|o| !o.is_ascii_whitespace());
             }
