@@ -58,7 +58,7 @@ fn an_opaque_pss_signature_opens_too() {
     let certificates = [home.certificate.clone()];
     let sealed = sealer
         .seal_to_vec(
-            &letter("x\r\n"),
+            letter("x\r\n"),
             &Recipients::visible(certificates.clone()),
             now(),
         )

@@ -151,7 +151,7 @@ fn usages_are_those_of_mail() {
     let refused = Sealer::new(SealPolicy::default())
         .sign_with(&receiver.identity())
         .seal_to_vec(
-            &territory::letter("x"),
+            territory::letter("x"),
             &Recipients::blind(receiver.certificate.clone()),
             now(),
         );
@@ -257,7 +257,7 @@ fn the_signer_is_bound_to_from() {
     let sealed = Sealer::new(SealPolicy::default())
         .sign_with(&root.person("autre@hopital.test", Kind::P256).identity())
         .seal_to_vec(
-            &territory::letter("x"),
+            territory::letter("x"),
             &Recipients::blind(doctor.certificate.clone()),
             now(),
         );

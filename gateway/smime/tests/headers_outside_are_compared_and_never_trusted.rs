@@ -115,7 +115,7 @@ fn without_a_valid_signature_the_outer_from_is_shown() {
     let (root, _, home) = scene();
     let sealed = Sealer::new(SealPolicy::default())
         .seal_to_vec(
-            &letter("x\r\n"),
+            letter("x\r\n"),
             &Recipients::blind(home.certificate.clone()),
             now(),
         )

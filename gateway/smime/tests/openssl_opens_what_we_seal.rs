@@ -24,7 +24,7 @@ fn openssl_opens_what_we_seal() {
                 let sealed = Sealer::new(policy)
                     .sign_with(&doctor.identity())
                     .seal_to_vec(
-                        &letter(BODY),
+                        letter(BODY),
                         &Recipients::visible(certificates.clone()),
                         now(),
                     )

@@ -39,8 +39,8 @@ fn a_million_tiny_pieces_are_one_string() {
                 ]),
             ),
         ]);
-        let opened = stage.look(&mail(&object)).unwrap();
-        assert_eq!(content(&opened), text);
+        let mut opened = stage.look(&mail(&object)).unwrap();
+        assert_eq!(content(&mut opened), text);
     }
 }
 
