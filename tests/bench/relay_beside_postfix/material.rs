@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use liaison_base::tls;
 use liaison_certs_dev::{Issued, KeyKind, Territory};
-use liaison_smime::{Certificate, Identity, SealPolicy, Sealer};
+use liaison_smime::{Certificate, Identity, Recipients, SealPolicy, Sealer};
 use rustls::ClientConfig;
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -103,9 +103,9 @@ fn sealed(pki: &Territory, size: usize) -> Arc<[u8]> {
         );
         Sealer::new(SealPolicy::default())
             .sign_with(&signer)
-            .seal(
+            .seal_to_vec(
                 message.as_bytes(),
-                std::slice::from_ref(&certificate),
+                &Recipients::blind(certificate.clone()),
                 OffsetDateTime::now_utc(),
             )
             .unwrap()
