@@ -8,7 +8,7 @@ use liaison_mail::header::{self, Header};
 use liaison_mail::{
     Address, EnhancedStatus, EnvelopeId, MessageId, Recipient, Refusal, ReversePath,
 };
-use liaison_smtp::io::Session;
+use liaison_smtp::io::{Session, Taken};
 use liaison_smtp::reply::FixedReply;
 use liaison_smtp::server::Credentials;
 use liaison_smtp::{Content, Mail, Transaction};
@@ -100,6 +100,50 @@ impl Submission {
         }
         Ok(drafts)
     }
+
+    /// Drafts what was submitted; `Ok` once the drafts are durable.
+    async fn keep(&mut self, transaction: Transaction, content: Content) -> Result<(), Refusal> {
+        let bytes = content.into_bytes();
+        let own_id = header::split(&bytes)
+            .0
+            .value("Message-ID")
+            .and_then(|id| MessageId::parse(&id).ok());
+        let drafts = self.drafts(transaction, &bytes, own_id.clone())?;
+        let from = drafts.first().map(|draft| draft.from.clone());
+        let now = self.door.clock.now();
+        for draft in &drafts {
+            if !self.door.identities.signs_for(&draft.from) {
+                return Err(self.refuse("this gateway holds no signing key for your address"));
+            }
+            tracing::info!(
+                envelope = %draft.envelope,
+                message_id = %draft.message_id,
+                recipients = draft.wanted.len(),
+                "submitted"
+            );
+        }
+        let submitted = match (&from, &own_id) {
+            (Some(from), Some(message_id)) => Some(Submitted {
+                from,
+                message_id,
+                message: &bytes,
+            }),
+            _ => None,
+        };
+        match self.door.drafts.submit(drafts, submitted, now).await {
+            Ok(0) => {
+                tracing::info!(message_id = ?own_id, "submitted before; nothing is sent twice");
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::error!(%error, "a submitted message could not be kept");
+                let status = EnhancedStatus::TRY_LATER;
+                let text = "not kept: try again in a minute";
+                Err(Refusal::transient(451, status, text))
+            }
+        }
+    }
 }
 
 impl Session for Submission {
@@ -145,47 +189,8 @@ impl Session for Submission {
         }
     }
 
-    async fn message(&mut self, transaction: Transaction, content: Content) -> Result<(), Refusal> {
-        let bytes = content.into_bytes();
-        let own_id = header::split(&bytes)
-            .0
-            .value("Message-ID")
-            .and_then(|id| MessageId::parse(&id).ok());
-        let drafts = self.drafts(transaction, &bytes, own_id.clone())?;
-        let from = drafts.first().map(|draft| draft.from.clone());
-        let now = self.door.clock.now();
-        for draft in &drafts {
-            if !self.door.identities.signs_for(&draft.from) {
-                return Err(self.refuse("this gateway holds no signing key for your address"));
-            }
-            tracing::info!(
-                envelope = %draft.envelope,
-                message_id = %draft.message_id,
-                recipients = draft.wanted.len(),
-                "submitted"
-            );
-        }
-        let submitted = match (&from, &own_id) {
-            (Some(from), Some(message_id)) => Some(Submitted {
-                from,
-                message_id,
-                message: &bytes,
-            }),
-            _ => None,
-        };
-        match self.door.drafts.submit(drafts, submitted, now).await {
-            Ok(0) => {
-                tracing::info!(message_id = ?own_id, "submitted before; nothing is sent twice");
-                Ok(())
-            }
-            Ok(_) => Ok(()),
-            Err(error) => {
-                tracing::error!(%error, "a submitted message could not be kept");
-                let status = EnhancedStatus::TRY_LATER;
-                let text = "not kept: try again in a minute";
-                Err(Refusal::transient(451, status, text))
-            }
-        }
+    async fn message(&mut self, transaction: Transaction, content: Content) -> Taken {
+        self.keep(transaction, content).await.into()
     }
 
     fn fault(&mut self, reply: &FixedReply) {

@@ -7,39 +7,51 @@
 
 use std::fmt;
 
+use liaison_mail::Refusal;
+use memchr::memchr2;
 use thiserror::Error;
 
-/// The message as it was received, dots removed. Held in memory; callers see only these methods,
-/// so that a large one can rest in a spool file later.
+/// The message as it was received, dots removed: what is still held of it. What the session took
+/// before the end ([`crate::server::Event::Content`]) is not in it any more.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Content(Vec<u8>);
+pub struct Content {
+    held: Vec<u8>,
+    taken: u64,
+    eight_bit: bool,
+}
 
 impl Content {
-    /// The octets; they end with CRLF unless there are none.
+    /// The octets still held; they end with CRLF unless there are none. All of the message, when
+    /// the settings let it be held whole.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.held
     }
 
     /// Takes the octets out.
     pub fn into_bytes(self) -> Vec<u8> {
-        self.0
+        self.held
     }
 
-    /// How many octets.
-    pub fn len(&self) -> usize {
-        self.0.len()
+    /// How many octets the message has, those taken before included.
+    pub fn len(&self) -> u64 {
+        self.taken + self.held.len() as u64
     }
 
-    /// Whether there is nothing at all between `DATA` and the final dot.
+    /// Whether the message has no octet at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
+    }
+
+    /// Whether an octet of the message is above 127 (RFC 6152).
+    pub fn is_eight_bit(&self) -> bool {
+        self.eight_bit
     }
 }
 
 /// Shows the size only: the content may be a patient's.
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Content({} octets)", self.0.len())
+        write!(f, "Content({} octets)", self.len())
     }
 }
 
@@ -60,19 +72,94 @@ pub enum ContentFault {
     TooLarge,
 }
 
-/// Reads content as it arrives, in pieces of any size.
+/// Why content that was read to its end is not handed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// By itself.
+    Fault(ContentFault),
+    /// The session did not take a piece of it.
+    Refused(Refusal),
+}
+
+/// What is read of a content, whatever frames it.
+#[derive(Debug)]
+struct Kept {
+    limit: u64,
+    held: Vec<u8>,
+    taken: u64,
+    eight_bit: bool,
+    fault: Option<Unusable>,
+}
+
+impl Kept {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit: limit as u64,
+            held: Vec::new(),
+            taken: 0,
+            eight_bit: false,
+            fault: None,
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.taken + (self.held.len() + bytes.len()) as u64 > self.limit {
+            self.fail(ContentFault::TooLarge);
+        }
+        if self.fault.is_none() {
+            self.held.extend_from_slice(bytes);
+        }
+    }
+
+    fn fail(&mut self, fault: ContentFault) {
+        self.refuse(Unusable::Fault(fault));
+    }
+
+    fn refuse(&mut self, fault: Unusable) {
+        self.fault.get_or_insert(fault);
+        self.held = Vec::new();
+    }
+
+    /// Everything held, once it is more than `hold` octets.
+    fn spill(&mut self, hold: usize) -> Option<Vec<u8>> {
+        // Once a message is on its way out of memory, small pieces of it follow.
+        let most = if self.taken == 0 {
+            hold
+        } else {
+            hold.min(PIECE)
+        };
+        if self.held.len() <= most {
+            return None;
+        }
+        self.taken += self.held.len() as u64;
+        self.eight_bit |= !self.held.is_ascii();
+        Some(std::mem::take(&mut self.held))
+    }
+
+    fn finish(self) -> Result<Content, Unusable> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => Ok(Content {
+                eight_bit: self.eight_bit || !self.held.is_ascii(),
+                held: self.held,
+                taken: self.taken,
+            }),
+        }
+    }
+}
+
+/// Reads content as it arrives after `DATA`, in pieces of any size.
+#[derive(Debug)]
 pub struct Reader {
-    limit: usize,
     state: State,
-    content: Vec<u8>,
+    kept: Kept,
     /// Octets read, also those not kept.
     seen: u64,
-    fault: Option<ContentFault>,
 }
 
 /// Where the reader stands in the line. Only a CRLF leads to `LineStart`, and only `LineStart`
 /// leads through a dot and a CRLF to `End`.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     LineStart,
     Text,
@@ -86,11 +173,9 @@ impl Reader {
     /// A reader that keeps at most `limit` octets.
     pub fn new(limit: usize) -> Self {
         Self {
-            limit,
             state: State::LineStart,
-            content: Vec::new(),
+            kept: Kept::new(limit),
             seen: 0,
-            fault: None,
         }
     }
 
@@ -101,13 +186,19 @@ impl Reader {
     pub fn read(&mut self, input: &[u8]) -> usize {
         let mut at = 0;
         while at < input.len() && self.state != State::End {
-            if self.state == State::Text {
-                let run = plain_run(&input[at..]);
-                self.keep(&input[at..at + run]);
-                at += run;
-                if at == input.len() {
-                    break;
-                }
+            let plain = match self.state {
+                State::Text => plain_lines(&input[at..], false),
+                State::LineStart => plain_lines(&input[at..], true),
+                _ => Run::default(),
+            };
+            if plain.octets > 0 {
+                self.kept.keep(&input[at..at + plain.octets]);
+                at += plain.octets;
+                self.state = match plain.ends_line {
+                    true => State::LineStart,
+                    false => State::Text,
+                };
+                continue;
             }
             self.take(input[at]);
             at += 1;
@@ -123,7 +214,7 @@ impl Reader {
 
     /// Octets read beyond the limit: for how long a client has been talking in vain.
     pub fn excess(&self) -> u64 {
-        self.seen.saturating_sub(self.limit as u64)
+        self.seen.saturating_sub(self.kept.limit)
     }
 
     /// The content, once [`Reader::is_complete`].
@@ -131,56 +222,203 @@ impl Reader {
     /// # Errors
     /// The first fault met; [`ContentFault::Unterminated`] when the final dot was not reached.
     pub fn finish(self) -> Result<Content, ContentFault> {
-        match (self.fault, self.state) {
-            (Some(fault), _) => Err(fault),
-            (None, State::End) => Ok(Content(self.content)),
-            (None, _) => Err(ContentFault::Unterminated),
+        self.end().map_err(|unusable| match unusable {
+            Unusable::Fault(fault) => fault,
+            // Only a session that takes pieces can refuse one.
+            Unusable::Refused(_) => ContentFault::TooLarge,
+        })
+    }
+
+    pub(crate) fn end(self) -> Result<Content, Unusable> {
+        match (self.state, self.kept.fault.is_some()) {
+            (State::End, _) | (_, true) => self.kept.finish(),
+            (_, false) => Err(Unusable::Fault(ContentFault::Unterminated)),
         }
+    }
+
+    /// What is held beyond `hold` octets, to be taken out of memory.
+    pub(crate) fn spill(&mut self, hold: usize) -> Option<Vec<u8>> {
+        self.kept.spill(hold)
+    }
+
+    /// The session cannot take any more of it.
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.kept.refuse(Unusable::Refused(refusal));
     }
 
     fn take(&mut self, byte: u8) {
         self.state = match (self.state, byte) {
             (State::Cr, b'\n') => {
-                self.keep(b"\r\n");
+                self.kept.keep(b"\r\n");
                 State::LineStart
             }
             (State::DotCr, b'\n') => State::End,
             (State::Dot, b'\r') => State::DotCr,
             (State::Cr | State::DotCr, b'\r') => {
-                self.fail(ContentFault::BareCr);
+                self.kept.fail(ContentFault::BareCr);
                 State::Cr
             }
             (State::LineStart | State::Text, b'\r') => State::Cr,
             (State::Cr | State::DotCr, _) => {
-                self.fail(ContentFault::BareCr);
+                self.kept.fail(ContentFault::BareCr);
                 State::Text
             }
             (_, b'\n') => {
-                self.fail(ContentFault::BareLf);
+                self.kept.fail(ContentFault::BareLf);
                 State::Text
             }
             (State::LineStart, b'.') => State::Dot,
             // A dot at the start of a longer line was added by the sender (§4.5.2): it goes, and
             // the octet after it is content, be it a dot.
             (_, byte) => {
-                self.keep(&[byte]);
+                self.kept.keep(&[byte]);
                 State::Text
             }
         };
     }
+}
 
-    fn keep(&mut self, bytes: &[u8]) {
-        if self.content.len() + bytes.len() > self.limit {
-            self.fail(ContentFault::TooLarge);
-        }
-        if self.fault.is_none() {
-            self.content.extend_from_slice(bytes);
+/// Reads content that comes in chunks of announced sizes (`BDAT`, RFC 3030 §2).
+///
+/// Lines must end as after `DATA`: the message may have to leave by `DATA`, and is then not to be
+/// altered.
+#[derive(Debug)]
+pub struct ChunkReader {
+    kept: Kept,
+    line: LineEnd,
+    /// Octets of the present chunk still to come.
+    awaited: u64,
+    /// Whether the present chunk is the last.
+    last: bool,
+    /// Nothing is kept: the chunk came out of place.
+    skips: bool,
+    seen: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineEnd {
+    Met,
+    Text,
+    Cr,
+}
+
+impl ChunkReader {
+    /// A reader that keeps at most `limit` octets.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            kept: Kept::new(limit),
+            line: LineEnd::Met,
+            awaited: 0,
+            last: false,
+            skips: false,
+            seen: 0,
         }
     }
 
-    fn fail(&mut self, fault: ContentFault) {
-        self.fault.get_or_insert(fault);
-        self.content = Vec::new();
+    /// A reader that throws away what it reads.
+    pub(crate) fn skipping() -> Self {
+        Self {
+            skips: true,
+            ..Self::new(0)
+        }
+    }
+
+    /// A chunk of `size` octets begins.
+    pub fn begin(&mut self, size: u64, last: bool) {
+        self.awaited = size;
+        self.last = last;
+    }
+
+    /// Takes what belongs to the chunk from the start of `input` and says how many octets that
+    /// was.
+    pub fn read(&mut self, input: &[u8]) -> usize {
+        let count = usize::try_from(self.awaited).map_or(input.len(), |left| left.min(input.len()));
+        self.awaited -= count as u64;
+        self.seen = self.seen.saturating_add(count as u64);
+        if !self.skips {
+            self.check_lines(&input[..count]);
+            self.kept.keep(&input[..count]);
+        }
+        count
+    }
+
+    /// Whether the chunk has been read.
+    pub fn is_complete(&self) -> bool {
+        self.awaited == 0
+    }
+
+    /// Whether the chunk is the last of its content.
+    pub(crate) fn is_last(&self) -> bool {
+        self.last
+    }
+
+    pub(crate) fn excess(&self) -> u64 {
+        self.seen.saturating_sub(self.kept.limit)
+    }
+
+    pub(crate) fn spill(&mut self, hold: usize) -> Option<Vec<u8>> {
+        self.kept.spill(hold)
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.kept.refuse(Unusable::Refused(refusal));
+    }
+
+    /// The content, after its last chunk.
+    ///
+    /// # Errors
+    /// The first fault met; [`ContentFault::Unterminated`] when its last line has no CRLF.
+    pub fn finish(self) -> Result<Content, ContentFault> {
+        self.end().map_err(|unusable| match unusable {
+            Unusable::Fault(fault) => fault,
+            Unusable::Refused(_) => ContentFault::TooLarge,
+        })
+    }
+
+    pub(crate) fn end(mut self) -> Result<Content, Unusable> {
+        match self.line {
+            LineEnd::Met => {}
+            LineEnd::Text => self.kept.fail(ContentFault::Unterminated),
+            LineEnd::Cr => self.kept.fail(ContentFault::BareCr),
+        }
+        self.kept.finish()
+    }
+
+    fn check_lines(&mut self, mut bytes: &[u8]) {
+        if let (LineEnd::Cr, Some((first, rest))) = (self.line, bytes.split_first()) {
+            if *first != b'\n' {
+                self.kept.fail(ContentFault::BareCr);
+            }
+            self.line = LineEnd::Met;
+            bytes = rest;
+            if *first != b'\n' {
+                self.line = LineEnd::Text;
+            }
+        }
+        while !bytes.is_empty() {
+            let Some(at) = memchr2(b'\r', b'\n', bytes) else {
+                self.line = LineEnd::Text;
+                return;
+            };
+            match (bytes[at], bytes.get(at + 1)) {
+                (b'\r', None) => {
+                    self.line = LineEnd::Cr;
+                    return;
+                }
+                (b'\r', Some(b'\n')) => {
+                    self.line = LineEnd::Met;
+                    bytes = &bytes[at + 2..];
+                }
+                (fault, _) => {
+                    self.kept.fail(match fault {
+                        b'\r' => ContentFault::BareCr,
+                        _ => ContentFault::BareLf,
+                    });
+                    self.line = LineEnd::Text;
+                    bytes = &bytes[at + 1..];
+                }
+            }
+        }
     }
 }
 
@@ -207,7 +445,7 @@ impl<'a> Canonical<'a> {
     /// [`ContentFault`] of the first line end that is not CRLF, or of the missing last one.
     pub fn new(bytes: &'a [u8]) -> Result<Self, ContentFault> {
         let mut at = 0;
-        while let Some(found) = bytes[at..].iter().position(|b| matches!(b, b'\r' | b'\n')) {
+        while let Some(found) = memchr2(b'\r', b'\n', &bytes[at..]) {
             at += found;
             match (bytes[at], bytes.get(at + 1)) {
                 (b'\r', Some(b'\n')) => at += 2,
@@ -242,60 +480,79 @@ impl fmt::Debug for Canonical<'_> {
     }
 }
 
-/// Writes content for the wire: dots added (§4.5.2), the final dot at the end.
-pub struct Writer<'a> {
-    rest: &'a [u8],
-    done: bool,
+/// Writes content for the wire after `DATA`: dots added (§4.5.2), the final dot at the end.
+///
+/// The content comes in pieces of any size, [`Canonical`] as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Stuffing {
+    /// Whether the next octet begins a line.
+    at_line_start: bool,
 }
 
-/// Size of the pieces, in octets; a piece may exceed it by one line.
-const PIECE: usize = 64 * 1024;
+/// How the content ends on the wire.
+pub const FINAL_DOT: &[u8] = b".\r\n";
 
-impl<'a> Writer<'a> {
-    /// Starts at the first line.
-    pub fn new(content: Canonical<'a>) -> Self {
+/// Size of the pieces in which content is read and written, in octets.
+pub const PIECE: usize = 64 * 1024;
+
+impl Default for Stuffing {
+    fn default() -> Self {
         Self {
-            rest: content.bytes,
-            done: false,
+            at_line_start: true,
         }
-    }
-
-    /// The next piece, or `None` after the last, which ends with the final dot.
-    pub fn next_piece(&mut self) -> Option<Vec<u8>> {
-        if self.done {
-            return None;
-        }
-        let mut piece = Vec::with_capacity(self.rest.len().min(PIECE) + 1024);
-        while piece.len() < PIECE && !self.rest.is_empty() {
-            if self.rest[0] == b'.' {
-                piece.push(b'.');
-            }
-            let end = self.rest.iter().position(|b| *b == b'\n');
-            let (line, rest) = self
-                .rest
-                .split_at(end.map_or(self.rest.len(), |end| end + 1));
-            piece.extend_from_slice(line);
-            self.rest = rest;
-        }
-        if self.rest.is_empty() {
-            piece.extend_from_slice(b".\r\n");
-            self.done = true;
-        }
-        Some(piece)
-    }
-
-    /// Whether the last piece has been given.
-    pub fn is_done(&self) -> bool {
-        self.done
     }
 }
 
-/// How many octets at the start of `input` are neither CR nor LF.
-fn plain_run(input: &[u8]) -> usize {
-    input
-        .iter()
-        .position(|b| matches!(b, b'\r' | b'\n'))
-        .unwrap_or(input.len())
+impl Stuffing {
+    /// Adds a piece to `wire`.
+    pub fn write(&mut self, mut piece: &[u8], wire: &mut Vec<u8>) {
+        wire.reserve(piece.len() + 64);
+        while !piece.is_empty() {
+            if self.at_line_start && piece[0] == b'.' {
+                wire.push(b'.');
+            }
+            // Only lines that begin with a dot are of interest.
+            let end = memchr::memmem::find(piece, b"\n.").map_or(piece.len(), |at| at + 1);
+            let (lines, rest) = piece.split_at(end);
+            wire.extend_from_slice(lines);
+            self.at_line_start = lines.ends_with(b"\n");
+            piece = rest;
+        }
+    }
+}
+
+/// How many octets can be kept as they are.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    octets: usize,
+    ends_line: bool,
+}
+
+/// The lines at the start of `input` that end with CRLF and begin with no dot, and the start of
+/// the next; `at_line_start` says whether the first octet begins a line.
+fn plain_lines(input: &[u8], at_line_start: bool) -> Run {
+    let mut run = Run {
+        octets: 0,
+        ends_line: at_line_start,
+    };
+    loop {
+        let rest = &input[run.octets..];
+        if run.ends_line && matches!(rest.first(), Some(b'.') | None) {
+            return run;
+        }
+        match memchr2(b'\r', b'\n', rest) {
+            Some(at) if rest[at] == b'\r' && rest.get(at + 1) == Some(&b'\n') => {
+                run.octets += at + 2;
+                run.ends_line = true;
+            }
+            found => {
+                let text = found.unwrap_or(rest.len());
+                run.octets += text;
+                run.ends_line &= text == 0;
+                return run;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -305,11 +562,12 @@ mod tests {
     use super::*;
 
     fn write(content: &[u8]) -> Vec<u8> {
-        let mut writer = Writer::new(Canonical::new(content).unwrap());
-        let mut wire = Vec::new();
-        while let Some(piece) = writer.next_piece() {
-            wire.extend(piece);
+        Canonical::new(content).unwrap();
+        let (mut stuffing, mut wire) = (Stuffing::default(), Vec::new());
+        for piece in content.chunks(7) {
+            stuffing.write(piece, &mut wire);
         }
+        wire.extend(FINAL_DOT);
         wire
     }
 
@@ -352,6 +610,40 @@ mod tests {
             let (outcome, left) = read(&wire, step, 1 << 20);
             prop_assert_eq!(outcome.unwrap().into_bytes(), content);
             prop_assert!(left <= 6);
+        }
+
+        #[test]
+        fn chunks_bring_the_same_content_or_the_same_fault(wire in hostile(), cut in 1usize..60, step in 1usize..10) {
+            let mut reader = ChunkReader::new(1 << 20);
+            for (index, chunk) in wire.chunks(cut).enumerate() {
+                reader.begin(chunk.len() as u64, (index + 1) * cut >= wire.len());
+                let mut rest = chunk;
+                while !rest.is_empty() {
+                    let taken = reader.read(&rest[..step.min(rest.len())]);
+                    rest = &rest[taken..];
+                }
+                prop_assert!(reader.is_complete());
+            }
+            match (reader.finish(), Canonical::new(&wire)) {
+                (Ok(content), Ok(_)) => prop_assert_eq!(content.into_bytes(), wire),
+                (Err(ours), Err(fault)) => prop_assert_eq!(ours, fault),
+                (ours, _) => prop_assert!(false, "{ours:?}"),
+            }
+        }
+
+        #[test]
+        fn what_is_taken_early_and_what_is_held_make_the_content(content in canonical(), step in 1usize..40, hold in 0usize..30) {
+            let wire = write(&content);
+            let (mut reader, mut taken) = (Reader::new(1 << 20), Vec::new());
+            for piece in wire.chunks(step) {
+                reader.read(piece);
+                taken.extend(reader.spill(hold).unwrap_or_default());
+            }
+            let last = reader.finish().unwrap();
+            prop_assert_eq!(last.len(), content.len() as u64);
+            prop_assert_eq!(last.is_eight_bit(), !content.is_ascii());
+            taken.extend(last.into_bytes());
+            prop_assert_eq!(taken, content);
         }
 
         #[test]
@@ -448,7 +740,7 @@ mod tests {
         assert_eq!(read(&wire, 100, 5002).0.unwrap().len(), 5002);
         let mut reader = Reader::new(10);
         reader.read(&wire[..4000]);
-        assert_eq!((reader.content.capacity(), reader.excess()), (0, 3990));
+        assert_eq!((reader.kept.held.capacity(), reader.excess()), (0, 3990));
     }
 
     #[test]

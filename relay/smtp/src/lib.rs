@@ -7,7 +7,8 @@
 //! # Map
 //! - [`command`]: one command line in, one [`command::Command`] or a reply out (RFC 5321 §4.1).
 //! - [`reply`]: replies written by the server, and read by the client within limits (§4.2).
-//! - [`data`]: the content after `DATA`: a reader and a writer of its own (§4.5.2).
+//! - [`data`]: the content after `DATA` (§4.5.2) or in `BDAT` chunks (RFC 3030): readers and a
+//!   writer of its own.
 //! - [`transaction`]: `MAIL` and `RCPT` as read, and how they become an envelope.
 //! - [`server`]: the receiving side; bytes in, [`server::Step`] out; no socket, no clock.
 //! - [`client`]: the sending side, likewise; one verdict for each recipient.
@@ -21,7 +22,8 @@
 //! started again on the encrypted one with [`server::Tls::Started`].
 //!
 //! # Dependencies
-//! `base64` decodes SASL responses; `zeroize` wipes passwords; `tokio` is used by [`io`] only.
+//! `base64` decodes SASL responses; `memchr` finds line ends; `zeroize` wipes passwords; `tokio`
+//! and `futures` are used by [`io`] only.
 
 pub mod client;
 pub mod command;

@@ -17,6 +17,8 @@ pub struct Mail {
     pub envelope_id: Option<EnvelopeId>,
     /// How soon it must arrive (`MT-PRIORITY`, RFC 6710).
     pub urgency: Urgency,
+    /// Whether each further hop must be over verified TLS (`REQUIRETLS`, RFC 8689 §2).
+    pub require_tls: bool,
 }
 
 impl Mail {
@@ -29,6 +31,7 @@ impl Mail {
             ret: Return::default(),
             envelope_id: None,
             urgency: Urgency::default(),
+            require_tls: false,
         }
     }
 }

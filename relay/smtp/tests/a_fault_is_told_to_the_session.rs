@@ -4,7 +4,7 @@
 mod support;
 
 use liaison_mail::{Recipient, Refusal};
-use liaison_smtp::io::{Session, Timeouts, serve};
+use liaison_smtp::io::{Session, Taken, Timeouts, serve};
 use liaison_smtp::reply::FixedReply;
 use liaison_smtp::server::Role;
 use liaison_smtp::{Content, Mail, Transaction};
@@ -23,8 +23,8 @@ impl Session for Log {
         Ok(())
     }
 
-    async fn message(&mut self, _: Transaction, _: Content) -> Result<(), Refusal> {
-        Ok(())
+    async fn message(&mut self, _: Transaction, _: Content) -> Taken {
+        Ok(()).into()
     }
 
     fn fault(&mut self, reply: &FixedReply) {

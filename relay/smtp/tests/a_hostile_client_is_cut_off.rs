@@ -12,7 +12,7 @@ async fn ambiguous_or_foreign_input_closes_at_once() {
         ("NOOP\rMAIL FROM:<a@ch.test>\r\n", "500 5.5.2 Lines end"),
         ("\n", "500 5.5.2 Lines end"),
         ("POST / HTTP/1.1\r\nHost: x\r\n\r\nNOOP\r\n", "554 5.7.0"),
-        ("BDAT 6 LAST\r\nNOOP\r\n", "554 5.7.0"),
+        ("BDAT six LAST\r\nNOOP\r\n", "501 5.5.4"),
     ] {
         let (stream, taken, _serving) = start(settings(Role::Relay));
         let mut peer = Dialogue::greeted(stream).await;

@@ -4,7 +4,7 @@ mod support;
 
 use liaison_smtp::io::{Ended, Timeouts, serve};
 use liaison_smtp::server::{Role, Settings, Tls};
-use support::{Desk, Dialogue, Taken, settings, start};
+use support::{Desk, Dialogue, Kept, settings, start};
 
 fn offered() -> Settings {
     let mut settings = settings(Role::Submission);
@@ -32,7 +32,8 @@ async fn the_session_starts_anew_under_tls() {
     };
     // The handshake itself is the caller's; the session is the same with or without it.
     let mut desk = Desk {
-        taken: Taken::default(),
+        taken: Kept::default(),
+        slow: None,
     };
     let mut settings = offered();
     settings.tls = Tls::Started;

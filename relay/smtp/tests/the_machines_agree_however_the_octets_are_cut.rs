@@ -6,35 +6,51 @@ mod support;
 
 use liaison_mail::{Envelope, Verdict};
 use liaison_smtp::Content;
-use liaison_smtp::client::{self, Client, Outcome};
-use liaison_smtp::data::{Canonical, Writer};
-use liaison_smtp::server::{Answer, Event, Role, Server, Step};
+use liaison_smtp::client::{self, Announced, Client, Framing, Outcome};
+use liaison_smtp::data::{Canonical, FINAL_DOT, Stuffing};
+use liaison_smtp::server::{Answer, Event, Role, Server, Settings, Step};
 use proptest::prelude::*;
 use support::{domain, envelope, settings};
 
 /// Runs both machines until the client has its outcome.
-fn carry(envelope: &Envelope, content: &[u8], cuts: &[usize]) -> (Outcome, Vec<Content>) {
+fn carry(
+    envelope: &Envelope,
+    content: &[u8],
+    cuts: &[usize],
+    (chunking, pipelined): (bool, bool),
+) -> (Outcome, Vec<Content>) {
     let content = Canonical::new(content).unwrap();
     let mut cuts = cuts.iter().copied().cycle();
     let mut client = Client::new(domain("relay.ch.test"));
-    let mut server = Server::new(settings(Role::Relay));
+    let mut server = Server::new(Settings {
+        chunking,
+        ..settings(Role::Relay)
+    });
     let mut taken = Vec::new();
     let mut sent = false;
     loop {
         let mut to_server = Vec::new();
         match client.step() {
             client::Step::Output(bytes) => to_server = bytes,
-            client::Step::SendContent => {
-                let mut writer = Writer::new(content);
-                while let Some(piece) = writer.next_piece() {
-                    to_server.extend(piece);
-                }
+            client::Step::SendContent(Framing::Dots) => {
+                Stuffing::default().write(content.as_bytes(), &mut to_server);
+                to_server.extend(FINAL_DOT);
+                client.content_ending();
+            }
+            client::Step::SendContent(Framing::Chunk) => {
+                to_server.extend(content.as_bytes());
                 client.content_ending();
             }
             client::Step::NeedInput(_) => {}
             client::Step::Ready if sent => unreachable!("ready without an outcome"),
             client::Step::Ready => {
-                client.send(envelope, content).unwrap();
+                match pipelined {
+                    true => {
+                        client.pipeline(envelope, Announced::from(content), &[content.as_bytes()])
+                    }
+                    false => client.send(envelope, Announced::from(content)),
+                }
+                .unwrap();
                 sent = true;
             }
             client::Step::Done(outcome) => return (outcome, taken),
@@ -81,13 +97,14 @@ proptest! {
         lines in prop::collection::vec("[.a\\x00\u{e9}]{0,6}", 0..20),
         unknown in prop::collection::vec(any::<bool>(), 1..5),
         cuts in prop::collection::vec(1usize..50, 1..20),
+        how in prop_oneof![Just((false, false)), Just((true, false)), Just((true, true))],
     ) {
         let content: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
         let names: Vec<String> = (unknown.iter().enumerate())
             .map(|(n, unknown)| if *unknown { "unknown".into() } else { format!("r{n}") })
             .collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (outcome, taken) = carry(&envelope(&names), content.as_bytes(), &cuts);
+        let (outcome, taken) = carry(&envelope(&names), content.as_bytes(), &cuts, how);
         let refused: Vec<bool> = (outcome.verdicts.iter())
             .map(|verdict| *verdict != Verdict::Accepted)
             .collect();

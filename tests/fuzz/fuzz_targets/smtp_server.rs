@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
                     Event::Mail(_) | Event::Recipient(_) | Event::Message(..) => {
                         assert!(logged_in);
                     }
-                    Event::Hello(_) => {}
+                    Event::Hello(_) | Event::Content(_) => {}
                 }
                 server.answer(Answer::Accept);
             }

@@ -5,6 +5,14 @@ use liaison_mail::{EnhancedStatus, Refusal, Verdict};
 /// What is known of each recipient.
 pub(super) struct Delivery {
     recipients: Vec<Known>,
+    /// Octets of the content.
+    pub(super) octets: u64,
+    /// The end of the content may have left.
+    pub(super) is_sent: bool,
+    /// The peer has said something about it.
+    pub(super) is_heard: bool,
+    /// Nothing more is awaited.
+    pub(super) is_decided: bool,
 }
 
 #[derive(Clone)]
@@ -17,9 +25,13 @@ enum Known {
 }
 
 impl Delivery {
-    pub(super) fn new(recipients: usize) -> Self {
+    pub(super) fn new(recipients: usize, octets: u64) -> Self {
         Self {
             recipients: vec![Known::Nothing; recipients],
+            octets,
+            is_sent: false,
+            is_heard: false,
+            is_decided: false,
         }
     }
 
@@ -61,6 +73,12 @@ impl Delivery {
     pub(super) fn has_accepted(&self) -> bool {
         let accepted = |known: &Known| matches!(known, Known::Accepted);
         self.recipients.iter().any(accepted)
+    }
+
+    /// Whether every recipient has been refused.
+    pub(super) fn is_refused(&self) -> bool {
+        let refused = |known: &Known| matches!(known, Known::Decided(_));
+        self.recipients.iter().all(refused)
     }
 
     /// The verdicts; what was never answered can be tried again.

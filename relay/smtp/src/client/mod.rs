@@ -2,16 +2,20 @@
 //!
 //! ```text
 //!   greeting, EHLO ─▶ Ready ─ send ─▶ [RSET] MAIL RCPT… DATA ─▶ SendContent ─▶ Done ─▶ Ready
+//!                       ├ send ─▶ [RSET] MAIL RCPT… ─▶ BDAT LAST ─▶ SendContent ─▶ Done ─▶ Ready
+//!                       ├ pipeline ─▶ [RSET] MAIL RCPT… BDAT LAST content ─▶ … ─▶ Done, in order
 //!                       └ quit ─▶ QUIT ─▶ Closed
 //! ```
 //! Commands go out as one group when the peer announces PIPELINING (RFC 2920), one by one
-//! otherwise. Recipients that are refused do not keep the others from their message. Parameters
-//! are sent only when the peer announces what they belong to.
+//! otherwise. When it announces CHUNKING too (RFC 3030), content follows its commands without
+//! waiting, and the next message follows the content: [`Client::pipeline`]. Large content waits
+//! until a recipient is accepted. Recipients that are refused do not keep the others from their
+//! message. Parameters are sent only when the peer announces what they belong to.
 //!
 //! # When the connection is lost
-//! Recipients without an answer get a refusal that a retry can mend. After the final dot nobody
-//! knows whether the peer has taken the message (RFC 1047): [`Outcome::in_doubt`] says so. The
-//! message is then sent again with the same `ENVID`, by which the receiver recognises it.
+//! Recipients without an answer get a refusal that a retry can mend. After the end of the content
+//! nobody knows whether the peer has taken the message (RFC 1047): [`Outcome::in_doubt`] says so.
+//! The message is then sent again with the same `ENVID`, by which the receiver recognises it.
 
 mod delivery;
 mod peer;
@@ -26,6 +30,36 @@ use crate::{SmtpError, Wait};
 use delivery::Delivery;
 pub use peer::Peer;
 
+/// What `MAIL` says of a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Octets (`SIZE`, RFC 1870).
+    pub size: u64,
+    /// Whether an octet is above 127 (`BODY=8BITMIME`, RFC 6152).
+    pub eight_bit: bool,
+    /// Whether it may travel over verified TLS only (`REQUIRETLS`, RFC 8689).
+    pub require_tls: bool,
+}
+
+impl From<Canonical<'_>> for Announced {
+    fn from(content: Canonical<'_>) -> Self {
+        Self {
+            size: content.as_bytes().len() as u64,
+            eight_bit: content.is_eight_bit(),
+            require_tls: false,
+        }
+    }
+}
+
+/// How content is set off from commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// After `DATA`: [`crate::data::Stuffing`] and [`crate::data::FINAL_DOT`].
+    Dots,
+    /// In one chunk (RFC 3030): as it is.
+    Chunk,
+}
+
 /// What the driver has to do next.
 #[derive(Debug)]
 pub enum Step {
@@ -33,12 +67,12 @@ pub enum Step {
     Output(Vec<u8>),
     /// Read from the peer within the limit for what is awaited, then call [`Client::input`].
     NeedInput(Wait),
-    /// Write the content with [`crate::data::Writer`]; call [`Client::content_ending`] just before
-    /// its last piece. What arrives meanwhile goes to [`Client::input`].
-    SendContent,
-    /// The message given to [`Client::send`] has its verdicts.
+    /// Write the content, framed so; call [`Client::content_ending`] just before its last piece.
+    /// What arrives meanwhile goes to [`Client::input`].
+    SendContent(Framing),
+    /// The message that was begun first has its verdicts.
     Done(Outcome),
-    /// Nothing under way: [`Client::send`] or [`Client::quit`].
+    /// Nothing under way: [`Client::send`], [`Client::pipeline`] or [`Client::quit`].
     Ready,
     /// The session could not be opened.
     Failed(SmtpError),
@@ -54,12 +88,19 @@ pub struct Outcome {
     /// Whether the peer reports on delivery (RFC 3461). If not, accepted recipients whose sender
     /// wants to hear of success are reported as *relayed* by this side (RFC 3461 §5.2.2).
     pub peer_dsn: bool,
-    /// The connection was lost when the final dot may have been on its way: the peer may have
-    /// the message. Send it again with the same `ENVID`.
+    /// The connection was lost when the end of the content may have been on its way: the peer may
+    /// have the message. Send it again with the same `ENVID`.
     pub in_doubt: bool,
+    /// The connection was lost before the peer had said anything about the message.
+    pub unheard: bool,
 }
 
-/// One connection to one peer, for any number of messages one after the other.
+/// Most messages on their way without an answer.
+const WINDOW: usize = 32;
+/// Most octets of content on their way without an answer. One message may exceed it.
+const WINDOW_OCTETS: u64 = 1024 * 1024;
+
+/// One connection to one peer, for any number of messages.
 pub struct Client {
     name: Domain,
     replies: ReplyReader,
@@ -69,9 +110,14 @@ pub struct Client {
     awaited: VecDeque<Awaited>,
     /// Commands not sent yet.
     queued: VecDeque<(Awaited, Vec<u8>)>,
-    delivery: Option<Delivery>,
+    /// The messages that the awaited answers are about, in order.
+    deliveries: VecDeque<Delivery>,
+    /// Octets of their contents.
+    on_the_way: u64,
+    /// Messages begun on this connection.
+    begun: usize,
     content: ContentState,
-    done: Option<Outcome>,
+    done: VecDeque<Outcome>,
     error: Option<SmtpError>,
     /// A transaction was left open at the peer.
     needs_reset: bool,
@@ -88,7 +134,9 @@ enum Awaited {
     /// By its place in the envelope.
     Recipient(usize),
     Data,
-    /// The answer to the content.
+    /// `BDAT LAST` and its octets, sent behind their commands.
+    Chunk,
+    /// The answer to content sent on [`Step::SendContent`].
     Acceptance,
     /// The answer to a lone dot, sent because the peer said 354 without a recipient.
     Emptiness,
@@ -98,7 +146,7 @@ enum Awaited {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ContentState {
     NotYet,
-    Due,
+    Due(Framing),
     Sending,
     /// The peer had already spoken when the last piece was about to leave.
     Interrupted,
@@ -115,9 +163,11 @@ impl Client {
             peer: Peer::default(),
             awaited: VecDeque::from([Awaited::Greeting]),
             queued: VecDeque::new(),
-            delivery: None,
+            deliveries: VecDeque::new(),
+            on_the_way: 0,
+            begun: 0,
             content: ContentState::NotYet,
-            done: None,
+            done: VecDeque::new(),
             error: None,
             needs_reset: false,
             closed: false,
@@ -136,9 +186,12 @@ impl Client {
             if !self.output.is_empty() {
                 return Step::Output(std::mem::take(&mut self.output));
             }
-            if self.content == ContentState::Due {
+            if let ContentState::Due(framing) = self.content {
                 self.content = ContentState::Sending;
-                return Step::SendContent;
+                return Step::SendContent(framing);
+            }
+            if let Some(outcome) = self.done.pop_front() {
+                return Step::Done(outcome);
             }
             let Some(awaited) = self.awaited.front().copied() else {
                 return self.rest();
@@ -154,37 +207,64 @@ impl Client {
         }
     }
 
-    /// Starts to send a message. To be called when [`Client::is_ready`]. Only the content's size
-    /// and kind are looked at here; the driver writes it on [`Step::SendContent`].
+    /// Starts to send a message whose content the driver writes on [`Step::SendContent`]. To be
+    /// called when [`Client::is_ready`].
     ///
     /// # Errors
     /// [`SmtpError::Closed`] when the connection cannot be used (any more).
-    pub fn send(&mut self, envelope: &Envelope, content: Canonical<'_>) -> Result<(), SmtpError> {
+    pub fn send(&mut self, envelope: &Envelope, announced: Announced) -> Result<(), SmtpError> {
         if !self.is_ready() {
             return Err(SmtpError::Closed);
         }
-        let mut delivery = Delivery::new(envelope.recipients.len());
-        if let Some(refusal) = self.peer.objection(content) {
-            delivery.refuse_rest(&refusal);
-            self.done = Some(self.outcome(delivery, false));
+        self.content = ContentState::NotYet;
+        if !self.begin(envelope, announced) {
             return Ok(());
         }
-        let taken = self.peer.max_recipients.unwrap_or(usize::MAX).max(1);
-        for index in taken..envelope.recipients.len() {
-            delivery.refuse(index, peer::too_many_recipients());
+        match self.peer.chunking {
+            true => self.queue(Awaited::Chunk, chunk_line(announced)),
+            false => self.queue(Awaited::Data, "DATA\r\n".to_owned()),
         }
-        if self.needs_reset {
-            self.queue(Awaited::Reset, "RSET\r\n".to_owned());
-        }
-        self.queue(Awaited::Mail, self.peer.mail_line(envelope, content));
-        for (index, recipient) in envelope.recipients.iter().enumerate().take(taken) {
-            let line = self.peer.recipient_line(recipient);
-            self.queue(Awaited::Recipient(index), line);
-        }
-        self.queue(Awaited::Data, "DATA\r\n".to_owned());
-        self.content = ContentState::NotYet;
-        self.delivery = Some(delivery);
         Ok(())
+    }
+
+    /// Sends a message without waiting for the answers to those before. To be called when
+    /// [`Client::can_pipeline`]. `content` is all of it, in pieces; it is canonical
+    /// ([`Canonical`]).
+    ///
+    /// # Errors
+    /// [`SmtpError::Closed`] when the connection cannot be used so (any more).
+    pub fn pipeline(
+        &mut self,
+        envelope: &Envelope,
+        announced: Announced,
+        content: &[&[u8]],
+    ) -> Result<(), SmtpError> {
+        if !self.can_pipeline() {
+            return Err(SmtpError::Closed);
+        }
+        // Whether the messages before are taken is not known yet: each starts afresh (RFC 3030
+        // §2 leaves the state open after a refused chunk).
+        self.needs_reset |= !self.deliveries.is_empty();
+        if !self.begin(envelope, announced) {
+            return Ok(());
+        }
+        self.send_queued();
+        self.output
+            .extend_from_slice(chunk_line(announced).as_bytes());
+        for piece in content {
+            self.output.extend_from_slice(piece);
+        }
+        self.awaited.push_back(Awaited::Chunk);
+        if let Some(delivery) = self.deliveries.back_mut() {
+            delivery.is_sent = true;
+        }
+        Ok(())
+    }
+
+    /// What has gathered to be written, if anything.
+    pub fn take_output(&mut self) -> Option<Vec<u8>> {
+        self.send_queued();
+        (!self.output.is_empty()).then(|| std::mem::take(&mut self.output))
     }
 
     /// Says that the next piece written is the content's last.
@@ -195,11 +275,14 @@ impl Client {
                 false => ContentState::Interrupted,
             };
         }
+        if let (ContentState::Sent, Some(delivery)) = (self.content, self.deliveries.back_mut()) {
+            delivery.is_sent = true;
+        }
     }
 
     /// Ends the session politely, when nothing is under way.
     pub fn quit(&mut self) {
-        if self.is_ready() {
+        if self.is_idle() {
             self.queue(Awaited::Quit, "QUIT\r\n".to_owned());
         }
     }
@@ -217,16 +300,79 @@ impl Client {
 
     /// Whether [`Client::send`] may be called.
     pub fn is_ready(&self) -> bool {
+        self.is_idle() && !self.is_spent()
+    }
+
+    /// Whether [`Client::pipeline`] may be called: the peer announces PIPELINING and CHUNKING,
+    /// and not too much is on its way.
+    pub fn can_pipeline(&self) -> bool {
+        let open = !self.closed && self.error.is_none() && !self.is_spent();
+        let waits = [Awaited::Greeting, Awaited::Hello, Awaited::Quit];
+        open && self.peer.chunking
+            && self.peer.pipelining
+            && self.queued.is_empty()
+            && !matches!(self.content, ContentState::Due(_) | ContentState::Sending)
+            && !self
+                .awaited
+                .iter()
+                .any(|one| waits.contains(one) || *one == Awaited::Acceptance)
+            && self.deliveries.len() < WINDOW
+            && self.on_the_way < WINDOW_OCTETS
+    }
+
+    /// Whether no message is under way and no outcome waits to be heard.
+    pub fn is_idle(&self) -> bool {
         !self.closed
             && self.awaited.is_empty()
             && self.queued.is_empty()
-            && self.delivery.is_none()
-            && self.done.is_none()
+            && self.deliveries.is_empty()
+            && self.done.is_empty()
+    }
+
+    /// Whether the connection can take a message now or once others are answered.
+    pub fn is_usable(&self) -> bool {
+        !self.closed && self.error.is_none() && !self.is_spent()
     }
 
     /// What the peer announced; nothing before the session is open.
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// As many messages were begun as the peer takes on one connection (RFC 9422 §4.1).
+    fn is_spent(&self) -> bool {
+        self.peer
+            .max_mails
+            .is_some_and(|most| self.begun >= most.max(1))
+    }
+
+    /// Queues the commands before the content. False when there is nothing to send: the message
+    /// has its verdicts.
+    fn begin(&mut self, envelope: &Envelope, announced: Announced) -> bool {
+        let mut delivery = Delivery::new(envelope.recipients.len(), announced.size);
+        if let Some(refusal) = self.peer.objection(announced) {
+            delivery.refuse_rest(&refusal);
+            delivery.is_decided = true;
+            self.deliveries.push_back(delivery);
+            self.conclude_decided();
+            return false;
+        }
+        self.begun += 1;
+        self.on_the_way += announced.size;
+        let taken = self.peer.max_recipients.unwrap_or(usize::MAX).max(1);
+        for index in taken..envelope.recipients.len() {
+            delivery.refuse(index, peer::too_many_recipients());
+        }
+        if std::mem::take(&mut self.needs_reset) {
+            self.queue(Awaited::Reset, "RSET\r\n".to_owned());
+        }
+        self.queue(Awaited::Mail, self.peer.mail_line(envelope, announced));
+        for (index, recipient) in envelope.recipients.iter().enumerate().take(taken) {
+            let line = self.peer.recipient_line(recipient);
+            self.queue(Awaited::Recipient(index), line);
+        }
+        self.deliveries.push_back(delivery);
+        true
     }
 
     fn queue(&mut self, awaited: Awaited, line: String) {
@@ -235,19 +381,32 @@ impl Client {
 
     fn send_queued(&mut self) {
         while self.peer.pipelining || self.awaited.is_empty() {
+            // Content that waits for its recipients goes when all of them have their answer.
+            if matches!(self.queued.front(), Some((Awaited::Chunk, _))) && !self.awaited.is_empty()
+            {
+                return;
+            }
             let Some((awaited, line)) = self.queued.pop_front() else {
                 return;
             };
             self.output.extend_from_slice(&line);
-            self.awaited.push_back(awaited);
+            match awaited {
+                Awaited::Chunk => {
+                    // An empty chunk ends with its line: the answer may come at once.
+                    let is_empty = self.deliveries.back().is_some_and(|one| one.octets == 0);
+                    self.content = match is_empty {
+                        true => ContentState::Sent,
+                        false => ContentState::Due(Framing::Chunk),
+                    };
+                    self.awaited.push_back(Awaited::Acceptance);
+                }
+                _ => self.awaited.push_back(awaited),
+            }
         }
     }
 
     /// Nothing is awaited.
     fn rest(&mut self) -> Step {
-        if let Some(outcome) = self.done.take() {
-            return Step::Done(outcome);
-        }
         if let Some(error) = self.error.take() {
             return Step::Failed(error);
         }
@@ -271,7 +430,7 @@ impl Client {
                 _ => self.unexpected(reply),
             },
             Awaited::Hello if reply.code() == 250 => self.peer = Peer::read(reply.lines()),
-            Awaited::Reset if reply.is_positive() => self.needs_reset = false,
+            Awaited::Reset if reply.is_positive() => {}
             Awaited::Hello | Awaited::Reset => self.unexpected(reply),
             Awaited::Quit => self.closed = true,
             _ => self.take_delivery_reply(awaited, reply),
@@ -279,24 +438,24 @@ impl Client {
     }
 
     fn take_delivery_reply(&mut self, awaited: Awaited, reply: &Reply) {
-        let Some(mut delivery) = self.delivery.take() else {
-            return self.fail(SmtpError::Protocol("reply without a message"));
-        };
         let go_ahead = awaited == Awaited::Data && reply.code() == 354;
         if !go_ahead && (300..400).contains(&reply.code()) {
-            self.delivery = Some(delivery);
             return self.fail(SmtpError::Protocol("3xx reply out of place"));
         }
+        let Some(delivery) = self.deliveries.front_mut() else {
+            return self.fail(SmtpError::Protocol("reply without a message"));
+        };
+        delivery.is_heard = true;
         match (awaited, reply.refusal()) {
-            (Awaited::Mail, None) => self.needs_reset = true,
+            (Awaited::Mail, None) => self.needs_reset |= !delivery.is_sent,
             (Awaited::Mail, Some(refusal)) => {
                 delivery.refuse_rest(&refusal);
-                self.drop_queued();
+                self.queued.clear();
             }
             (Awaited::Recipient(index), None) => delivery.accept(index),
             (Awaited::Recipient(index), Some(refusal)) => delivery.refuse(index, refusal),
             (Awaited::Data, None) if go_ahead && delivery.has_accepted() => {
-                self.content = ContentState::Due;
+                self.content = ContentState::Due(Framing::Dots);
                 self.awaited.push_back(Awaited::Acceptance);
             }
             (Awaited::Data, None) if go_ahead => {
@@ -304,12 +463,10 @@ impl Client {
                 self.awaited.push_back(Awaited::Emptiness);
             }
             (Awaited::Data, None) => {
-                self.delivery = Some(delivery);
                 return self.fail(SmtpError::Protocol("DATA was answered without 354"));
             }
             (Awaited::Data, Some(refusal)) => delivery.refuse_rest(&refusal),
             (Awaited::Acceptance, None) if self.content != ContentState::Sent => {
-                self.delivery = Some(delivery);
                 return self.fail(SmtpError::Protocol("message accepted before its end"));
             }
             (Awaited::Acceptance, refusal) => {
@@ -318,21 +475,42 @@ impl Client {
                 // A peer that answers before the end may take the rest for commands.
                 self.closed |= self.content != ContentState::Sent;
             }
+            (Awaited::Chunk, refusal) => {
+                delivery.conclude(refusal.as_ref());
+                delivery.is_decided = true;
+                self.needs_reset |= refusal.is_some();
+            }
             _ => self.needs_reset = false,
         }
-        let next_is_data = matches!(self.queued.front(), Some((Awaited::Data, _)));
-        if next_is_data && !delivery.has_accepted() {
-            self.drop_queued();
-        }
-        if self.awaited.is_empty() && self.queued.is_empty() {
-            self.done = Some(self.outcome(delivery, false));
-        } else {
-            self.delivery = Some(delivery);
-        }
+        self.end_delivery();
     }
 
-    fn drop_queued(&mut self) {
-        self.queued.clear();
+    /// Drops what need not be sent, and concludes the message when no answer to it is awaited.
+    fn end_delivery(&mut self) {
+        let Some(delivery) = self.deliveries.front_mut() else {
+            return;
+        };
+        let content_is_next = match self.queued.front() {
+            Some((Awaited::Data, _)) => true,
+            Some((Awaited::Chunk, _)) => self.awaited.is_empty(),
+            _ => false,
+        };
+        if content_is_next && !delivery.has_accepted() {
+            self.queued.clear();
+        }
+        let alone = self.awaited.is_empty() && self.queued.is_empty();
+        delivery.is_decided |= alone && self.content != ContentState::Due(Framing::Dots);
+        self.conclude_decided();
+    }
+
+    fn conclude_decided(&mut self) {
+        while self.deliveries.front().is_some_and(|one| one.is_decided) {
+            if let Some(delivery) = self.deliveries.pop_front() {
+                self.on_the_way = self.on_the_way.saturating_sub(delivery.octets);
+                let outcome = self.outcome(delivery, false);
+                self.done.push_back(outcome);
+            }
+        }
     }
 
     fn unexpected(&mut self, reply: &Reply) {
@@ -345,25 +523,22 @@ impl Client {
         self.awaited.clear();
         self.queued.clear();
         self.output.clear();
-        match self.delivery.take() {
-            Some(mut delivery) => {
-                // An answer, even 421, leaves no doubt.
-                let in_doubt = self.content == ContentState::Sent
-                    && delivery.has_accepted()
-                    && !matches!(error, SmtpError::Refused(_));
-                let refusal = match in_doubt {
-                    true => Refusal::transient(
-                        451,
-                        EnhancedStatus::NO_ANSWER,
-                        "connection lost after the message was sent; it will be sent again",
-                    ),
-                    false => as_transient(error.refusal()),
-                };
-                delivery.refuse_rest(&refusal);
-                self.done = Some(self.outcome(delivery, in_doubt));
+        if self.deliveries.is_empty() && !self.closed && self.done.is_empty() {
+            self.error = Some(error);
+        } else {
+            let refusal = as_transient(error.refusal());
+            // An answer, even 421, leaves no doubt about the message that it answers; those
+            // behind it were not looked at any more.
+            let answered = matches!(error, SmtpError::Refused(_));
+            while let Some(mut delivery) = self.deliveries.pop_front() {
+                let in_doubt = delivery.is_sent && !delivery.is_refused() && !answered;
+                match in_doubt {
+                    true => delivery.refuse_rest(&doubt()),
+                    false => delivery.refuse_rest(&refusal),
+                }
+                let outcome = self.outcome(delivery, in_doubt);
+                self.done.push_back(outcome);
             }
-            None if !self.closed && self.done.is_none() => self.error = Some(error),
-            None => {}
         }
         self.content = ContentState::NotYet;
         self.closed = true;
@@ -371,6 +546,7 @@ impl Client {
 
     fn outcome(&self, delivery: Delivery, in_doubt: bool) -> Outcome {
         Outcome {
+            unheard: !delivery.is_heard && !delivery.is_decided,
             verdicts: delivery.verdicts(),
             peer_dsn: self.peer.dsn,
             in_doubt,
@@ -378,12 +554,24 @@ impl Client {
     }
 }
 
+fn chunk_line(announced: Announced) -> String {
+    format!("BDAT {} LAST\r\n", announced.size)
+}
+
+fn doubt() -> Refusal {
+    Refusal::transient(
+        451,
+        EnhancedStatus::NO_ANSWER,
+        "connection lost after the message was sent; it will be sent again",
+    )
+}
+
 impl Awaited {
     fn wait(self) -> Wait {
         match self {
             Self::Greeting => Wait::Greeting,
             Self::Data => Wait::GoAhead,
-            Self::Acceptance | Self::Emptiness => Wait::Acceptance,
+            Self::Acceptance | Self::Emptiness | Self::Chunk => Wait::Acceptance,
             _ => Wait::Reply,
         }
     }

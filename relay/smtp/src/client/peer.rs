@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use liaison_mail::{EnhancedStatus, Envelope, Recipient, Refusal, Return};
 
-use crate::data::Canonical;
+use super::Announced;
 use crate::transaction::priority;
 use crate::xtext;
 
@@ -15,6 +15,10 @@ pub struct Peer {
     pub pipelining: bool,
     /// `8BITMIME` (RFC 6152).
     pub eight_bit: bool,
+    /// `CHUNKING` (RFC 3030).
+    pub chunking: bool,
+    /// `REQUIRETLS` (RFC 8689).
+    pub require_tls: bool,
     /// `DSN` (RFC 3461).
     pub dsn: bool,
     /// `MT-PRIORITY` (RFC 6710).
@@ -25,6 +29,8 @@ pub struct Peer {
     pub max_size: Option<u64>,
     /// The most recipients a transaction (`LIMITS RCPTMAX`, RFC 9422), if it said so.
     pub max_recipients: Option<usize>,
+    /// The most messages a connection (`LIMITS MAILMAX`, RFC 9422), if it said so.
+    pub max_mails: Option<usize>,
 }
 
 impl Peer {
@@ -36,6 +42,8 @@ impl Peer {
             match words.next().unwrap_or("").to_ascii_uppercase().as_str() {
                 "PIPELINING" => peer.pipelining = true,
                 "8BITMIME" => peer.eight_bit = true,
+                "CHUNKING" => peer.chunking = true,
+                "REQUIRETLS" => peer.require_tls = true,
                 "DSN" => peer.dsn = true,
                 "MT-PRIORITY" => peer.mt_priority = true,
                 "SIZE" => {
@@ -45,8 +53,14 @@ impl Peer {
                     peer.max_size = size.filter(|size| *size > 0);
                 }
                 "LIMITS" => {
-                    let limit = words.find_map(|word| word.strip_prefix("RCPTMAX="));
-                    peer.max_recipients = limit.and_then(|number| number.parse().ok());
+                    for word in words {
+                        let (name, number) = word.split_once('=').unwrap_or((word, ""));
+                        match name {
+                            "RCPTMAX" => peer.max_recipients = number.parse().ok(),
+                            "MAILMAX" => peer.max_mails = number.parse().ok(),
+                            _ => {}
+                        }
+                    }
                 }
                 _ => {}
             }
@@ -55,16 +69,23 @@ impl Peer {
     }
 
     /// Why this peer cannot take the content at all.
-    pub(super) fn objection(&self, content: Canonical<'_>) -> Option<Refusal> {
-        let size = content.as_bytes().len() as u64;
-        if self.max_size.is_some_and(|max| size > max) {
+    pub(super) fn objection(&self, content: Announced) -> Option<Refusal> {
+        if content.require_tls && !self.require_tls {
+            // RFC 8689 §4.2.1: it may not go further.
+            return Some(Refusal::permanent(
+                550,
+                EnhancedStatus::new(5, 7, 30).unwrap_or(EnhancedStatus::REFUSED),
+                "the sender asks for REQUIRETLS, which the next relay does not offer",
+            ));
+        }
+        if self.max_size.is_some_and(|max| content.size > max) {
             return Some(Refusal::permanent(
                 552,
                 EnhancedStatus::new(5, 3, 4).unwrap_or(EnhancedStatus::CONTENT),
                 "message larger than the next relay takes",
             ));
         }
-        if content.is_eight_bit() && !self.eight_bit {
+        if content.eight_bit && !self.eight_bit {
             // RFC 6152 §3: convert or return. Signed content is never converted.
             return Some(Refusal::permanent(
                 554,
@@ -75,12 +96,12 @@ impl Peer {
         None
     }
 
-    pub(super) fn mail_line(&self, envelope: &Envelope, content: Canonical<'_>) -> String {
+    pub(super) fn mail_line(&self, envelope: &Envelope, content: Announced) -> String {
         let mut line = format!("MAIL FROM:<{}>", envelope.from);
         if self.size {
-            let _ = write!(line, " SIZE={}", content.as_bytes().len());
+            let _ = write!(line, " SIZE={}", content.size);
         }
-        if content.is_eight_bit() {
+        if content.eight_bit {
             line.push_str(" BODY=8BITMIME");
         }
         if self.dsn {
@@ -93,6 +114,9 @@ impl Peer {
         }
         if self.mt_priority {
             let _ = write!(line, " MT-PRIORITY={}", priority(envelope.urgency));
+        }
+        if content.require_tls {
+            line.push_str(" REQUIRETLS");
         }
         line.push_str("\r\n");
         line
@@ -144,11 +168,31 @@ mod tests {
         }
     }
 
+    fn plain(size: u64) -> Announced {
+        Announced {
+            size,
+            eight_bit: false,
+            require_tls: false,
+        }
+    }
+
+    #[test]
+    fn what_requires_tls_goes_only_where_it_is_kept() {
+        let content = Announced {
+            require_tls: true,
+            ..plain(3)
+        };
+        assert_eq!(announced(&["REQUIRETLS"]).objection(content), None);
+        let refusal = announced(&[]).objection(content).unwrap();
+        assert_eq!(refusal.status.to_string(), "5.7.30");
+    }
+
     #[test]
     fn the_announcement_is_read_in_any_case_and_order() {
         let peer = announced(&["size 1000", "x-odd", "Dsn", "LIMITS MAILMAX=5 RCPTMAX=3"]);
         assert!(peer.dsn && peer.size && !peer.pipelining && !peer.eight_bit);
         assert_eq!((peer.max_size, peer.max_recipients), (Some(1000), Some(3)));
+        assert_eq!(peer.max_mails, Some(5));
         assert_eq!(announced(&["SIZE 0"]).max_size, None);
         // The first line is a name, whatever it looks like.
         assert_eq!(Peer::read(&["DSN".to_owned()]), Peer::default());
@@ -156,7 +200,7 @@ mod tests {
 
     #[test]
     fn parameters_are_sent_only_to_who_announced_them() {
-        let content = Canonical::new(b"a\r\n").unwrap();
+        let content = plain(3);
         let line = announced(&[]).mail_line(&envelope("id=1"), content);
         assert_eq!(line, "MAIL FROM:<garde@ch.test>\r\n");
         let line = announced(&["DSN", "SIZE", "MT-PRIORITY"]).mail_line(&envelope("id=1"), content);
@@ -168,8 +212,10 @@ mod tests {
 
     #[test]
     fn content_that_the_peer_cannot_take_is_not_offered() {
-        let accented = "é\r\n".as_bytes();
-        let content = Canonical::new(accented).unwrap();
+        let content = Announced {
+            eight_bit: true,
+            ..plain(4)
+        };
         assert_eq!(announced(&["8BITMIME"]).objection(content), None);
         assert!(announced(&[]).objection(content).is_some());
         assert!(
@@ -188,14 +234,14 @@ mod tests {
         ) {
             let dialect = Dialect::strict("relay.test".parse().unwrap());
             let peer = announced(&["DSN", "SIZE", "MT-PRIORITY"]);
-            let content = Canonical::new(b"a\r\n").unwrap();
+            let content = Announced { require_tls: bits[0], ..plain(3) };
             let line = peer.mail_line(&envelope(&id), content);
             let Ok(Command::Mail(mail)) = Command::parse(line.trim_end().as_bytes(), &dialect)
             else {
                 return Err(TestCaseError::fail(line));
             };
             prop_assert_eq!(mail.envelope_id.unwrap().to_string(), id);
-            prop_assert_eq!(mail.urgency, Urgency::Urgent);
+            prop_assert_eq!((mail.urgency, mail.require_tls), (Urgency::Urgent, bits[0]));
             let recipient = Recipient {
                 address: Address::parse("b@ehpad.test").unwrap(),
                 original: Some(Address::parse(&format!("{local}@ehpad.test")).unwrap()),

@@ -31,6 +31,13 @@ pub enum Command {
     Rcpt(Recipient),
     /// `DATA` (§4.1.1.4).
     Data,
+    /// `BDAT` with the size of the chunk behind it, and whether it is the last (RFC 3030 §2).
+    Bdat {
+        /// Octets that follow the line.
+        size: u64,
+        /// Whether the content ends with them.
+        last: bool,
+    },
     /// `RSET` (§4.1.1.5).
     Rset,
     /// `VRFY` (§4.1.1.6).
@@ -53,6 +60,8 @@ pub struct Dialect {
     pub host: Domain,
     /// Outlook writes `MAIL FROM: <a@b>`, with a space that §4.1.1.2 does not have.
     pub space_before_path: bool,
+    /// `BDAT` is announced, and so understood (RFC 3030).
+    pub chunking: bool,
     /// Windows machines greet with names such as `POSTE_3`, which are not domains.
     pub loose_client_name: bool,
 }
@@ -63,6 +72,7 @@ impl Dialect {
         Self {
             host,
             space_before_path: false,
+            chunking: true,
             loose_client_name: false,
         }
     }
@@ -72,6 +82,7 @@ impl Dialect {
         Self {
             host,
             space_before_path: true,
+            chunking: false,
             loose_client_name: true,
         }
     }
@@ -140,6 +151,8 @@ const EIGHT_BIT: FixedReply = refusal(553, "5.6.7", "Addresses with accents are 
 const UNKNOWN: FixedReply = refusal(500, "5.5.2", "Command not recognized");
 const ARGUMENT: FixedReply = refusal(501, "5.5.4", "Syntax error in argument");
 const CLIENT_NAME: FixedReply = refusal(501, "5.5.4", "Give your host name or [address]");
+/// After it the connection is closed.
+pub(crate) const CHUNK: FixedReply = refusal(501, "5.5.4", "Give the chunk's size in octets");
 const MECHANISM: FixedReply = refusal(504, "5.5.4", "Mechanism not known: PLAIN or LOGIN");
 
 impl Command {
@@ -171,6 +184,7 @@ impl Command {
             "NOOP" => Ok(Self::Noop),
             "VRFY" => Ok(Self::Vrfy),
             "HELP" => Ok(Self::Help),
+            "BDAT" if dialect.chunking => chunk(argument),
             "BDAT" | "CONNECT" | "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" => Ok(Self::Foreign),
             _ => Err(UNKNOWN),
         }
@@ -193,6 +207,17 @@ fn auth(argument: &str) -> Result<Command, FixedReply> {
     };
     let initial = initial.map(|text| Base64(Zeroizing::new(text.to_owned())));
     Ok(Command::Auth(mechanism, initial))
+}
+
+/// `chunk-size [SP "LAST"]` (RFC 3030 §2).
+fn chunk(argument: &str) -> Result<Command, FixedReply> {
+    let (size, last) = match argument.split_once(' ') {
+        Some((size, word)) if word.eq_ignore_ascii_case("LAST") => (size, true),
+        Some(_) => return Err(CHUNK),
+        None => (argument, false),
+    };
+    let size = path::number(size).ok_or(CHUNK)?;
+    Ok(Command::Bdat { size, last })
 }
 
 fn alone(argument: &str, command: Command) -> Result<Command, FixedReply> {
@@ -235,7 +260,20 @@ mod tests {
             ("help", Command::Help),
             ("StartTLS", Command::StartTls),
             ("GET / HTTP/1.1", Command::Foreign),
-            ("BDAT 10 LAST", Command::Foreign),
+            (
+                "bdat 10 last",
+                Command::Bdat {
+                    size: 10,
+                    last: true,
+                },
+            ),
+            (
+                "BDAT 0",
+                Command::Bdat {
+                    size: 0,
+                    last: false,
+                },
+            ),
         ] {
             assert_eq!(strict(line), Ok(command), "{line}");
         }
@@ -297,6 +335,21 @@ mod tests {
         assert_eq!(strict("RCPT TO:<hélène@b.test>"), Err(EIGHT_BIT));
         let latin = Command::parse(b"RCPT TO:<h\xe9@b.test>", &Dialect::strict(host()));
         assert_eq!(latin, Err(EIGHT_BIT));
+    }
+
+    /// Where a chunk of unknown size ends nobody knows: what follows must not be commands.
+    #[test]
+    fn a_chunk_without_a_size_closes_the_connection() {
+        for line in [
+            "BDAT",
+            "BDAT -1",
+            "BDAT x LAST",
+            "BDAT 1 FIRST",
+            "BDAT 1 LAST x",
+        ] {
+            assert_eq!(strict(line), Err(CHUNK), "{line}");
+        }
+        assert_eq!(submission("BDAT 10 LAST"), Ok(Command::Foreign));
     }
 
     /// Concession: machine names that are no domain, on submission only.

@@ -22,8 +22,10 @@ pub(super) fn mail(argument: &str, dialect: &Dialect) -> Result<Mail, FixedReply
             "RET" => mail.ret = Return::parse(value).map_err(|_| ARGUMENT)?,
             "ENVID" => mail.envelope_id = Some(envelope_id(value).ok_or(ARGUMENT)?),
             "MT-PRIORITY" => mail.urgency = urgency(priority(value).ok_or(ARGUMENT)?),
+            // RFC 8689 §3: it has no value.
+            "REQUIRETLS" if value.is_empty() => mail.require_tls = true,
             // RFC 4954 §5: whom an earlier hop authenticated. Read, and not believed.
-            "AUTH" => drop(xtext::decode(value).ok_or(ARGUMENT)?),
+            "AUTH" if !value.is_empty() => drop(xtext::decode(value).ok_or(ARGUMENT)?),
             _ => return Err(PARAMETER),
         }
         Ok(())
@@ -91,7 +93,11 @@ fn for_each_parameter<'a>(
 ) -> Result<(), FixedReply> {
     let mut seen: Vec<String> = Vec::new();
     for parameter in parameters.split(' ').filter(|text| !text.is_empty()) {
-        let (keyword, value) = parameter.split_once('=').ok_or(PARAMETER)?;
+        let (keyword, value) = match parameter.split_once('=') {
+            Some((_, "")) => return Err(ARGUMENT),
+            Some(both) => both,
+            None => (parameter, ""),
+        };
         let keyword = keyword.to_ascii_uppercase();
         if seen.contains(&keyword) {
             return Err(ARGUMENT);
@@ -103,7 +109,7 @@ fn for_each_parameter<'a>(
 }
 
 /// `SIZE`: up to 20 digits (RFC 1870 §6.1).
-fn number(value: &str) -> Option<u64> {
+pub(super) fn number(value: &str) -> Option<u64> {
     let digits = (1..=20).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
     // Twenty digits can exceed 64 bits; such a message is too large whatever the limit.
     digits.then(|| value.parse().unwrap_or(u64::MAX))

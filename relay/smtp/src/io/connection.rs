@@ -1,6 +1,7 @@
 //! The client's driver.
 
-use std::io::ErrorKind;
+use std::future::{Future, ready};
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use liaison_mail::{Domain, Envelope};
@@ -8,18 +9,37 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 use tokio::time::timeout;
 
 use super::{READ, Timeouts};
-use crate::client::{Client, Outcome, Peer, Step};
-use crate::data::{Canonical, Writer};
+use crate::client::{Announced, Client, Framing, Outcome, Peer, Step};
+use crate::data::{Canonical, FINAL_DOT, PIECE, Stuffing};
 use crate::{SmtpError, Wait};
 
-/// An open connection to one peer, for any number of messages one after the other.
+/// An open connection to one peer, for any number of messages.
 ///
-/// Dropping the future of a method in mid-way is safe: the connection then counts as lost.
+/// Dropping the future of a method in mid-way is safe, except where it says otherwise: the
+/// connection then counts as lost.
 pub struct Connection<S> {
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
     client: Client,
     timeouts: Timeouts,
+    buffer: Vec<u8>,
+}
+
+/// Where the content of a large message comes from. It is canonical ([`Canonical`]) as a whole.
+pub trait Source: Send {
+    /// The next piece, or `None` after the last.
+    fn next(&mut self) -> impl Future<Output = io::Result<Option<Vec<u8>>>> + Send;
+}
+
+/// Content in memory, in pieces.
+struct InMemory<'a>(&'a [u8]);
+
+impl Source for InMemory<'_> {
+    fn next(&mut self) -> impl Future<Output = io::Result<Option<Vec<u8>>>> + Send {
+        let (piece, rest) = self.0.split_at(self.0.len().min(PIECE));
+        self.0 = rest;
+        ready(Ok((!piece.is_empty()).then(|| piece.to_vec())))
+    }
 }
 
 impl<S> Connection<S>
@@ -37,8 +57,9 @@ where
             writer,
             client: Client::new(name),
             timeouts,
+            buffer: vec![0; READ],
         };
-        match connection.drive(None).await {
+        match connection.drive::<InMemory<'_>>(None).await {
             Step::Ready => Ok(connection),
             Step::Failed(error) => Err(error),
             _ => Err(SmtpError::Closed),
@@ -57,8 +78,22 @@ where
         envelope: &Envelope,
         content: &[u8],
     ) -> Result<Outcome, SmtpError> {
-        let content = Canonical::new(content)?;
-        self.client.send(envelope, content)?;
+        let announced = Announced::from(Canonical::new(content)?);
+        self.send_from(envelope, announced, InMemory(content)).await
+    }
+
+    /// As [`Connection::send`], with content that is not held in memory.
+    ///
+    /// # Errors
+    /// [`SmtpError::Closed`] when the connection was not usable to begin with. A source that fails
+    /// costs the connection, and leaves a verdict that a retry can mend.
+    pub async fn send_from(
+        &mut self,
+        envelope: &Envelope,
+        announced: Announced,
+        content: impl Source,
+    ) -> Result<Outcome, SmtpError> {
+        self.client.send(envelope, announced)?;
         match self.drive(Some(content)).await {
             Step::Done(outcome) => Ok(outcome),
             Step::Failed(error) => Err(error),
@@ -66,9 +101,38 @@ where
         }
     }
 
-    /// Whether another message can be sent.
+    /// Begins to send a message without waiting for the answers to those before, when
+    /// [`Connection::can_pipeline`]. What is written gathers until [`Connection::flush`] or
+    /// [`Connection::outcome`]. `content` is canonical ([`Canonical`]).
+    ///
+    /// # Errors
+    /// [`SmtpError::Closed`] when the connection cannot be used so (any more).
+    pub fn pipeline(
+        &mut self,
+        envelope: &Envelope,
+        announced: Announced,
+        content: &[&[u8]],
+    ) -> Result<(), SmtpError> {
+        self.client.pipeline(envelope, announced, content)
+    }
+
+    /// Whether [`Connection::pipeline`] may be called.
+    pub fn can_pipeline(&self) -> bool {
+        self.client.can_pipeline()
+    }
+
+    /// The outcome of the message that was begun first of those under way; `None` when there is
+    /// none under way. Once all is written, dropping this future loses nothing.
+    pub async fn outcome(&mut self) -> Option<Outcome> {
+        match self.drive::<InMemory<'_>>(None).await {
+            Step::Done(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Whether another message can be sent, now or after the outcomes of those under way.
     pub fn is_reusable(&self) -> bool {
-        self.client.is_ready()
+        self.client.is_usable()
     }
 
     /// What the peer announced.
@@ -79,18 +143,18 @@ where
     /// Says QUIT, hears the answer and closes. Failures no longer matter.
     pub async fn quit(mut self) {
         self.client.quit();
-        self.drive(None).await;
+        self.drive::<InMemory<'_>>(None).await;
         let _ = timeout(self.timeouts.content, self.writer.shutdown()).await;
     }
 
     /// Runs the machine until it has something to say to the caller.
-    async fn drive(&mut self, content: Option<Canonical<'_>>) -> Step {
+    async fn drive<C: Source>(&mut self, mut content: Option<C>) -> Step {
         loop {
             let result = match self.client.step() {
                 Step::Output(bytes) => self.write(&bytes).await,
                 Step::NeedInput(wait) => self.read(wait).await,
-                Step::SendContent => match content {
-                    Some(content) => self.write_content(content).await,
+                Step::SendContent(framing) => match content.take() {
+                    Some(content) => self.write_content(framing, content).await,
                     None => Err(SmtpError::Closed),
                 },
                 step => return step,
@@ -101,38 +165,59 @@ where
         }
     }
 
+    /// Writes what has gathered since [`Connection::pipeline`]. Not to be dropped in mid-way.
+    pub async fn flush(&mut self) {
+        while let Some(bytes) = self.client.take_output() {
+            if let Err(error) = self.write(&bytes).await {
+                self.client.lost(error);
+            }
+        }
+    }
+
     async fn read(&mut self, wait: Wait) -> Result<(), SmtpError> {
-        let mut buffer = vec![0; READ];
-        let reading = self.reader.read(&mut buffer);
+        let reading = self.reader.read(&mut self.buffer);
         let count = match timeout(self.timeouts.limit(wait), reading).await {
             Ok(read) => heard(read)?,
             Err(_) => return Err(SmtpError::Timeout(wait)),
         };
-        self.client.input(&buffer[..count]);
+        self.client.input(&self.buffer[..count]);
         Ok(())
     }
 
-    async fn write_content(&mut self, content: Canonical<'_>) -> Result<(), SmtpError> {
-        let mut writer = Writer::new(content);
-        while let Some(piece) = writer.next_piece() {
-            if writer.is_done() {
-                self.client.content_ending();
+    async fn write_content(
+        &mut self,
+        framing: Framing,
+        mut content: impl Source,
+    ) -> Result<(), SmtpError> {
+        let mut stuffing = Stuffing::default();
+        // One piece is held back, so that the last is known to be the last.
+        let mut held = Vec::new();
+        while let Some(piece) = content.next().await? {
+            if !held.is_empty() {
+                self.write(&held).await?;
+                held.clear();
             }
-            self.write(&piece).await?;
+            match framing {
+                Framing::Dots => stuffing.write(&piece, &mut held),
+                Framing::Chunk => held = piece,
+            }
         }
-        Ok(())
+        if framing == Framing::Dots {
+            held.extend_from_slice(FINAL_DOT);
+        }
+        self.client.content_ending();
+        self.write(&held).await
     }
 
     /// Writes while listening: a peer that answers a long group of commands, or gives up in
     /// mid-content, must not find both sides blocked on writing.
     async fn write(&mut self, mut bytes: &[u8]) -> Result<(), SmtpError> {
-        let mut buffer = vec![0; READ];
         while !bytes.is_empty() {
             let turn = async {
                 tokio::select! {
                     biased;
                     written = self.writer.write(bytes) => written.map(Turn::Written),
-                    read = self.reader.read(&mut buffer) => read.map(Turn::Read),
+                    read = self.reader.read(&mut self.buffer) => read.map(Turn::Read),
                 }
             };
             match timeout(self.timeouts.content, turn).await {
@@ -143,7 +228,7 @@ where
                 }
                 Ok(Ok(Turn::Written(0) | Turn::Read(0))) => return Err(SmtpError::Closed),
                 Ok(Ok(Turn::Written(count))) => bytes = &bytes[count..],
-                Ok(Ok(Turn::Read(count))) => self.client.input(&buffer[..count]),
+                Ok(Ok(Turn::Read(count))) => self.client.input(&self.buffer[..count]),
             }
         }
         match timeout(self.timeouts.content, self.writer.flush()).await {
@@ -154,10 +239,9 @@ where
 
     /// A peer that closes in mid-content has often said why: its reply may be waiting.
     async fn hear_last_words(&mut self) {
-        let mut buffer = vec![0; READ];
         let listening = async {
-            while let Ok(count @ 1..) = self.reader.read(&mut buffer).await {
-                self.client.input(&buffer[..count]);
+            while let Ok(count @ 1..) = self.reader.read(&mut self.buffer).await {
+                self.client.input(&self.buffer[..count]);
             }
         };
         // The writing side is broken already: whatever was said has arrived or never will.
@@ -173,7 +257,7 @@ enum Turn {
     Read(usize),
 }
 
-fn heard(read: std::io::Result<usize>) -> Result<usize, SmtpError> {
+fn heard(read: io::Result<usize>) -> Result<usize, SmtpError> {
     match read {
         Ok(0) => Err(SmtpError::Closed),
         Ok(count) => Ok(count),

@@ -7,8 +7,8 @@ mod serve;
 
 use std::time::Duration;
 
-pub use connection::Connection;
-pub use serve::{Ended, Session, serve};
+pub use connection::{Connection, Source};
+pub use serve::{Ended, Session, Taken, serve};
 
 use crate::Wait;
 

@@ -1,8 +1,11 @@
 //! The server's driver.
 
+use std::fmt;
 use std::io::ErrorKind;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 
+use futures::future::FutureExt as _;
+use futures::stream::{FuturesOrdered, StreamExt as _};
 use liaison_mail::{EnhancedStatus, Recipient, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -46,18 +49,51 @@ pub trait Session: Send {
         recipient: &Recipient,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
+    /// A piece of the content of the transaction under way; asked only when
+    /// [`Settings::hold`] is exceeded. What was taken is void when another transaction starts
+    /// before [`Session::message`]. By default: it is not taken.
+    fn content(&mut self, piece: Vec<u8>) -> impl Future<Output = Result<(), Refusal>> + Send {
+        drop(piece);
+        std::future::ready(Err(undecided()))
+    }
+
     /// A message is complete. `Ok` only once it is durable for every recipient: the client will
     /// forget it (RFC 5321 §4.2.5).
     fn message(
         &mut self,
         transaction: Transaction,
         content: Content,
-    ) -> impl Future<Output = Result<(), Refusal>> + Send;
+    ) -> impl Future<Output = Taken> + Send;
 
     /// The client broke the protocol and is told so; for the log. Holds nothing that it sent.
     /// By default: nothing.
     fn fault(&mut self, reply: &FixedReply) {
         let _ = reply;
+    }
+}
+
+/// The decision on a message.
+pub enum Taken {
+    /// Made.
+    Decided(Result<(), Refusal>),
+    /// To come. The session goes on meanwhile, so that messages which a client sends without
+    /// waiting for answers (RFC 2920, RFC 3030 §4.2) are made durable together; answers leave in
+    /// the order of their messages.
+    Later(Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>>),
+}
+
+impl From<Result<(), Refusal>> for Taken {
+    fn from(decision: Result<(), Refusal>) -> Self {
+        Self::Decided(decision)
+    }
+}
+
+impl fmt::Debug for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decided(decision) => f.debug_tuple("Decided").field(decision).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
     }
 }
 
@@ -100,18 +136,37 @@ where
     };
     let mut stop = pin!(stop);
     let mut stopping = false;
+    let mut pending = Pending::new();
     loop {
+        serving.answer_ready(&mut pending);
         let step = serving.server.step();
         for fault in serving.server.take_faults() {
             session.fault(&fault);
         }
         match step {
-            Step::Output(bytes) => serving.write(&bytes).await?,
+            Step::Output(bytes) => {
+                if let Err(error) = serving.write(&bytes).await {
+                    see_through(pending).await;
+                    return Err(error);
+                }
+            }
+            Step::Event(Event::Message(transaction, content)) => {
+                match session.message(transaction, content).await {
+                    Taken::Decided(decision) => serving.server.answer(decision.into()),
+                    Taken::Later(decision) => {
+                        serving.server.defer();
+                        pending.push_back(decision);
+                    }
+                }
+            }
             Step::Event(event) => {
                 let answer = decide(session, event).await;
                 serving.server.answer(answer);
             }
-            Step::NeedAnswer => serving.server.answer(Answer::Refuse(undecided())),
+            Step::NeedAnswer => match pending.next().await {
+                Some(decision) => serving.server.answer_deferred(decision.into()),
+                None => serving.server.answer(Answer::Refuse(undecided())),
+            },
             Step::NeedInput if stopping && !serving.server.is_receiving_content() => {
                 serving.server.shut_down();
             }
@@ -122,16 +177,36 @@ where
                         stopping = true;
                         continue;
                     }
-                    heard = serving.listen() => heard?,
+                    Some(decision) = pending.next(), if !pending.is_empty() => {
+                        serving.server.answer_deferred(decision.into());
+                        continue;
+                    }
+                    heard = serving.listen() => heard,
                 };
-                if heard == Heard::Leave {
-                    return Ok(Ended::Closed);
+                match heard {
+                    Ok(Heard::Something) => {}
+                    Ok(Heard::Leave) => {
+                        see_through(pending).await;
+                        return Ok(Ended::Closed);
+                    }
+                    Err(error) => {
+                        see_through(pending).await;
+                        return Err(error);
+                    }
                 }
             }
             Step::StartTls => return Ok(Ended::StartTls(serving.stream)),
             Step::Close => return serving.close().await,
         }
     }
+}
+
+/// Decisions on messages that are still to come, in the order of the messages.
+type Pending = FuturesOrdered<Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>>>;
+
+/// Nobody waits any more for the answers; what they stand for is carried out all the same.
+async fn see_through(mut pending: Pending) {
+    while pending.next().await.is_some() {}
 }
 
 /// One session under way.
@@ -156,6 +231,15 @@ enum Heard {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serving<'_, S> {
+    /// Gives the decisions that are there already, so that their replies leave together.
+    fn answer_ready(&mut self, pending: &mut Pending) {
+        while !pending.is_empty()
+            && let Some(Some(decision)) = pending.next().now_or_never()
+        {
+            self.server.answer_deferred(decision.into());
+        }
+    }
+
     /// Reads once. Safe to drop: nothing is lost that was not read.
     async fn listen(&mut self) -> Result<Heard, SmtpError> {
         let now = Instant::now();
@@ -214,7 +298,11 @@ async fn decide<H: Session>(session: &mut H, event: Event) -> Answer {
         Event::Authenticate(credentials) => session.authenticate(credentials).await,
         Event::Mail(mail) => session.mail(&mail).await,
         Event::Recipient(recipient) => session.recipient(&recipient).await,
-        Event::Message(transaction, content) => session.message(transaction, content).await,
+        Event::Content(piece) => session.content(piece).await,
+        Event::Message(transaction, content) => match session.message(transaction, content).await {
+            Taken::Decided(decision) => decision,
+            Taken::Later(decision) => decision.await,
+        },
     };
     result.into()
 }

@@ -3,11 +3,12 @@
 //! ```text
 //!   Greeting ─▶ Command ◀──────────────┐
 //!                 │ AUTH ─▶ Sasl ──────┤
-//!                 │ DATA ─▶ Content ───┤   Content ends ─▶ Event::Message ─▶ answer
+//!                 │ DATA, BDAT ▶ Content   Content ends ─▶ Event::Message ─▶ answer
 //!                 └ QUIT, 421 ─▶ Closing        STARTTLS ─▶ Handshake
 //! ```
 //! What needs a decision comes out as an [`Event`]; nothing else happens until
-//! [`Server::answer`]. Commands may be pipelined (RFC 2920); replies are gathered and written when
+//! [`Server::answer`], or [`Server::defer`] for a message whose answer takes its time: the next
+//! commands are then read meanwhile, and all replies leave in order. Commands may be pipelined (RFC 2920); replies are gathered and written when
 //! the input is used up. What must not be pipelined (content behind `DATA`, anything behind
 //! `STARTTLS`) closes the connection: it is either a broken client or an injection.
 
@@ -15,13 +16,14 @@ mod replies;
 mod sasl;
 mod session;
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use liaison_mail::{Domain, Recipient, Refusal, ReversePath};
 use zeroize::Zeroizing;
 
 use crate::command::{ClientName, Dialect};
-use crate::data::{Content, Reader};
+use crate::data::{ChunkReader, Content, Reader};
 use crate::line::LineBuffer;
 use crate::reply::FixedReply;
 use crate::transaction::{Mail, Transaction};
@@ -41,6 +43,13 @@ pub struct Settings {
     pub max_recipients: usize,
     /// Faulty commands after which the connection is closed.
     pub max_errors: u32,
+    /// Whether content may come in chunks (`CHUNKING`, RFC 3030). By default between relays.
+    pub chunking: bool,
+    /// Octets of a content held in memory. What is beyond comes out as [`Event::Content`] while
+    /// the rest is still awaited. By default everything is held.
+    pub hold: usize,
+    /// Most messages read ahead of the answers to earlier ones, at least 1.
+    pub max_deferred: usize,
 }
 
 impl Settings {
@@ -56,6 +65,9 @@ impl Settings {
             max_size: Self::MAX_SIZE,
             max_recipients: liaison_mail::envelope::MAX_RECIPIENTS,
             max_errors: 10,
+            chunking: role == Role::Relay,
+            hold: usize::MAX,
+            max_deferred: 64,
         }
     }
 }
@@ -90,7 +102,7 @@ pub enum Step {
     Output(Vec<u8>),
     /// Decide, then call [`Server::answer`].
     Event(Event),
-    /// The event given last has not been answered yet.
+    /// An event has not been answered yet, or too many deferred ones have not.
     NeedAnswer,
     /// All is written: do the TLS handshake, and start a new server with [`Tls::Started`].
     StartTls,
@@ -109,7 +121,10 @@ pub enum Event {
     Mail(Mail),
     /// A recipient of the transaction. The same address again is not asked about again.
     Recipient(Recipient),
-    /// A complete message. Yes means: durable, and ours to carry from now on (§4.2.5).
+    /// A piece of the content of the transaction under way, in order: [`Settings::hold`] is
+    /// exceeded. No means that the content is read to its end and refused in these words.
+    Content(Vec<u8>),
+    /// A complete message, without the pieces taken before. Yes means: durable, and ours to carry from now on (§4.2.5).
     Message(Transaction, Content),
 }
 
@@ -153,11 +168,15 @@ pub struct Server {
     dialect: Dialect,
     input: LineBuffer,
     output: Vec<u8>,
+    /// What stands behind the reply to each deferred message.
+    behind: VecDeque<Vec<u8>>,
     phase: Phase,
     awaiting: Option<Awaiting>,
     said_hello: bool,
     authenticated: bool,
     transaction: Option<Transaction>,
+    /// The content of the transaction, between two chunks of it.
+    chunks: Option<ChunkReader>,
     /// Whether the transaction had a refused recipient, which explains an empty one.
     refused_recipient: bool,
     errors: u32,
@@ -172,6 +191,7 @@ enum Phase {
     Command,
     Sasl(sasl::Exchange),
     Content(Reader),
+    Chunk(ChunkReader),
     Handshake,
     Closing,
 }
@@ -182,6 +202,7 @@ enum Awaiting {
     Authenticate,
     Mail(Mail),
     Recipient(Recipient),
+    Content,
     Message,
 }
 
@@ -194,18 +215,23 @@ impl Server {
     pub fn new(settings: Settings) -> Self {
         let host = settings.hostname.clone();
         let mut server = Self {
-            dialect: match settings.role {
-                Role::Relay => Dialect::strict(host),
-                Role::Submission => Dialect::submission(host),
+            dialect: Dialect {
+                chunking: settings.chunking,
+                ..match settings.role {
+                    Role::Relay => Dialect::strict(host),
+                    Role::Submission => Dialect::submission(host),
+                }
             },
             settings,
             input: LineBuffer::default(),
             output: Vec::new(),
+            behind: VecDeque::new(),
             phase: Phase::Command,
             awaiting: None,
             said_hello: false,
             authenticated: false,
             transaction: None,
+            chunks: None,
             refused_recipient: false,
             errors: 0,
             idle_commands: 0,
@@ -234,10 +260,18 @@ impl Server {
             if self.output.len() > FLUSH {
                 return self.flush();
             }
-            let progress = match &mut self.phase {
-                Phase::Command | Phase::Sasl(_) => self.take_line(),
-                Phase::Content(_) => self.take_content(),
+            let full = self.behind.len() >= self.settings.max_deferred.max(1);
+            let progress = match &self.phase {
                 Phase::Handshake | Phase::Closing if !self.output.is_empty() => Progress::Stuck,
+                Phase::Handshake | Phase::Closing if !self.behind.is_empty() => {
+                    return Step::NeedAnswer;
+                }
+                Phase::Command if full && self.output.is_empty() => {
+                    return Step::NeedAnswer;
+                }
+                Phase::Command if full => Progress::Stuck,
+                Phase::Command | Phase::Sasl(_) => self.take_line(),
+                Phase::Content(_) | Phase::Chunk(_) => self.take_content(),
                 Phase::Handshake => return Step::StartTls,
                 Phase::Closing => return Step::Close,
             };
@@ -257,6 +291,27 @@ impl Server {
         }
     }
 
+    /// Puts the decision on a message off: what the client says next is read meanwhile. To be
+    /// called instead of [`Server::answer`]; elsewhere nothing happens.
+    pub fn defer(&mut self) {
+        if matches!(self.awaiting, Some(Awaiting::Message)) {
+            self.awaiting = None;
+            self.behind.push_back(Vec::new());
+        }
+    }
+
+    /// Gives the decision on the message that was deferred first.
+    pub fn answer_deferred(&mut self, answer: Answer) {
+        if let Some(behind) = self.behind.pop_front() {
+            self.conclude_deferred(answer, &behind);
+        }
+    }
+
+    /// How many messages wait for [`Server::answer_deferred`].
+    pub fn deferred(&self) -> usize {
+        self.behind.len()
+    }
+
     /// What the client was refused for breaking the protocol, since the last call: for the log.
     /// The same fault several times in a row is given once. Holds nothing that the client sent.
     pub fn take_faults(&mut self) -> Vec<FixedReply> {
@@ -265,7 +320,7 @@ impl Server {
 
     /// Whether content is being received: the client has the word until the final dot.
     pub fn is_receiving_content(&self) -> bool {
-        matches!(self.phase, Phase::Content(_))
+        matches!(self.phase, Phase::Content(_) | Phase::Chunk(_)) || self.chunks.is_some()
     }
 
     /// Ends the session with 421 (§3.8): the server is being stopped. What is under way is given

@@ -14,7 +14,7 @@ pub(super) const CANNOT_VERIFY: FixedReply = reply(252, "2.1.5", "Send mail, and
 pub(super) const HELP: FixedReply = reply(
     214,
     "2.0.0",
-    "EHLO MAIL RCPT DATA RSET NOOP QUIT AUTH STARTTLS",
+    "EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT AUTH STARTTLS",
 );
 /// The challenges of `AUTH PLAIN` (empty) and `AUTH LOGIN` (`Username:`, `Password:`).
 pub(super) const CHALLENGE: FixedReply = reply(334, "", "");
@@ -44,6 +44,9 @@ pub(super) const TOO_MANY_RECIPIENTS: FixedReply = reply(
     "4.5.3",
     "Too many recipients, send the others in another message",
 );
+pub(super) const CHUNKS_FIRST: FixedReply =
+    reply(503, "5.5.1", "A message is being sent in chunks");
+pub(super) const CHUNK_OK: FixedReply = reply(250, "2.0.0", "Chunk received");
 pub(super) const TOO_LARGE: FixedReply = reply(552, "5.3.4", "Message larger than the limit");
 pub(super) const BAD_CONTENT: FixedReply = reply(
     554,

@@ -3,7 +3,7 @@
 use super::sasl::{Exchange, Outcome};
 use super::{Answer, Awaiting, Event, Phase, Progress, Role, Server, Tls, replies};
 use crate::command::{self, Command};
-use crate::data::{ContentFault, Reader};
+use crate::data::{ChunkReader, Content, ContentFault, Reader, Unusable};
 use crate::line::Line;
 use crate::reply::{self, FixedReply};
 use crate::transaction::{Mail, Transaction};
@@ -36,6 +36,10 @@ impl Server {
         }
         match Command::parse(&line, &self.dialect) {
             Ok(command) => self.command(command),
+            Err(command::CHUNK) => {
+                self.close_with(command::CHUNK);
+                Progress::On
+            }
             Err(refusal) => {
                 self.error(refusal);
                 Progress::On
@@ -44,26 +48,85 @@ impl Server {
     }
 
     pub(super) fn take_content(&mut self) -> Progress {
-        let Phase::Content(reader) = &mut self.phase else {
-            return Progress::On;
+        let rest = self.input.rest();
+        let hold = self.settings.hold;
+        let (taken, complete, excess, piece) = match &mut self.phase {
+            Phase::Content(reader) => {
+                let taken = reader.read(rest);
+                (
+                    taken,
+                    reader.is_complete(),
+                    reader.excess(),
+                    reader.spill(hold),
+                )
+            }
+            Phase::Chunk(reader) => {
+                let taken = reader.read(rest);
+                (
+                    taken,
+                    reader.is_complete(),
+                    reader.excess(),
+                    reader.spill(hold),
+                )
+            }
+            _ => return Progress::On,
         };
-        let taken = reader.read(self.input.rest());
         self.input.consume(taken);
-        if reader.is_complete() {
+        if let Some(piece) = piece {
+            return self.ask(Awaiting::Content, Event::Content(piece));
+        }
+        if complete {
             return self.end_of_content();
         }
         let limit = (self.settings.max_size as u64).saturating_mul(PATIENCE);
-        if reader.excess() > limit {
+        if excess > limit {
             self.close_with(replies::TOO_MUCH);
             return Progress::On;
         }
         Progress::Stuck
     }
 
+    /// Carries out the decision on a deferred message; `behind` was said since.
+    pub(super) fn conclude_deferred(&mut self, answer: Answer, behind: &[u8]) {
+        let mut reply = Vec::new();
+        match answer {
+            Answer::Accept => {
+                replies::MESSAGE_OK.write(&mut reply);
+                self.message_taken();
+            }
+            Answer::Refuse(refusal) => {
+                reply::write_refusal(&mut reply, &refusal);
+                if refusal.code.get() == 421 {
+                    self.phase = Phase::Closing;
+                }
+            }
+        }
+        reply.extend_from_slice(behind);
+        self.output.extend_from_slice(&reply);
+    }
+
+    fn message_taken(&mut self) {
+        self.idle_commands = 0;
+        self.errors = 0;
+    }
+
+    /// Where replies go: behind those that are still to come.
+    pub(super) fn voice(&mut self) -> &mut Vec<u8> {
+        self.behind.back_mut().unwrap_or(&mut self.output)
+    }
+
     /// Carries out the decision on an event.
     pub(super) fn conclude(&mut self, awaiting: Awaiting, answer: Answer) {
+        if let (Awaiting::Content, Answer::Refuse(refusal)) = (&awaiting, &answer) {
+            match &mut self.phase {
+                Phase::Content(reader) => reader.refuse(refusal.clone()),
+                Phase::Chunk(reader) => reader.refuse(refusal.clone()),
+                _ => {}
+            }
+            return;
+        }
         if let Answer::Refuse(refusal) = answer {
-            reply::write_refusal(&mut self.output, &refusal);
+            reply::write_refusal(self.voice(), &refusal);
             if refusal.code.get() == 421 {
                 self.phase = Phase::Closing;
             }
@@ -81,7 +144,7 @@ impl Server {
                     true => self.extensions(),
                     false => vec![self.settings.hostname.to_string()],
                 };
-                reply::write_lines(&mut self.output, 250, &lines);
+                reply::write_lines(self.voice(), 250, &lines);
             }
             Awaiting::Authenticate => {
                 self.authenticated = true;
@@ -101,9 +164,9 @@ impl Server {
                 }
                 self.say(replies::RECIPIENT_OK);
             }
+            Awaiting::Content => {}
             Awaiting::Message => {
-                self.idle_commands = 0;
-                self.errors = 0;
+                self.message_taken();
                 self.say(replies::MESSAGE_OK);
             }
         }
@@ -114,12 +177,22 @@ impl Server {
             self.say(last_words);
         }
         self.awaiting = None;
-        self.transaction = None;
+        self.forget_transaction();
         self.phase = Phase::Closing;
+    }
+
+    fn forget_transaction(&mut self) {
+        self.transaction = None;
+        self.chunks = None;
     }
 
     fn command(&mut self, command: Command) -> Progress {
         match command {
+            // RFC 3030 §2: nothing else may come between two chunks of a message.
+            Command::Mail(_) | Command::Rcpt(_) | Command::Data if self.chunks.is_some() => {
+                self.fault(replies::CHUNKS_FIRST)
+            }
+            Command::Bdat { size, last } => self.chunk(size, last),
             Command::Ehlo(name) => self.hello(true, name),
             Command::Helo(name) => self.hello(false, name),
             Command::Auth(mechanism, initial) => match self.auth_objection() {
@@ -130,10 +203,13 @@ impl Server {
             Command::Mail(mail) => self.mail(mail),
             Command::Rcpt(recipient) => self.recipient(recipient),
             Command::Data => self.data(),
-            Command::Rset => {
-                self.transaction = None;
-                self.idle(replies::OK)
+            // A client that pipelines says it before each message (RFC 3030 §2).
+            Command::Rset if self.transaction.is_some() => {
+                self.forget_transaction();
+                self.say(replies::OK);
+                Progress::On
             }
+            Command::Rset => self.idle(replies::OK),
             Command::Noop => self.idle(replies::OK),
             Command::Vrfy => self.idle(replies::CANNOT_VERIFY),
             Command::Help => self.idle(replies::HELP),
@@ -150,7 +226,7 @@ impl Server {
 
     fn hello(&mut self, extended: bool, name: command::ClientName) -> Progress {
         // RFC 5321 §4.1.4: EHLO clears everything, as RSET does.
-        self.transaction = None;
+        self.forget_transaction();
         self.count_idle();
         if matches!(self.phase, Phase::Closing) {
             return Progress::On;
@@ -169,6 +245,12 @@ impl Server {
             format!("SIZE {}", self.settings.max_size),
             format!("LIMITS RCPTMAX={}", self.settings.max_recipients),
         ];
+        if self.dialect.chunking {
+            lines.push("CHUNKING".to_owned());
+        }
+        if self.settings.tls != Tls::Offered {
+            lines.push("REQUIRETLS".to_owned());
+        }
         match (self.settings.tls, self.settings.role) {
             (Tls::Offered, _) => lines.push("STARTTLS".to_owned()),
             (_, Role::Submission) if !self.authenticated => {
@@ -274,13 +356,29 @@ impl Server {
         )
     }
 
-    fn data(&mut self) -> Progress {
-        let objection = match &self.transaction {
+    fn content_objection(&self) -> Option<FixedReply> {
+        match &self.transaction {
             None => Some(replies::MAIL_FIRST),
             Some(transaction) if !transaction.recipients.is_empty() => None,
             Some(_) if self.refused_recipient => Some(replies::NO_VALID_RECIPIENT),
             Some(_) => Some(replies::NO_RECIPIENT),
+        }
+    }
+
+    /// A chunk is read whatever the answer to it: it is already on its way (RFC 3030 §2).
+    fn chunk(&mut self, size: u64, last: bool) -> Progress {
+        let mut reader = match (self.chunks.take(), self.content_objection()) {
+            (_, Some(_)) => ChunkReader::skipping(),
+            (Some(reader), None) => reader,
+            (None, None) => ChunkReader::new(self.settings.max_size),
         };
+        reader.begin(size, last);
+        self.phase = Phase::Chunk(reader);
+        Progress::On
+    }
+
+    fn data(&mut self) -> Progress {
+        let objection = self.content_objection();
         // RFC 2920 §3.1: DATA is the last of a group. Content sent without waiting for 354 would
         // be read as commands whenever the answer is not 354.
         if !self.input.rest().is_empty() {
@@ -302,17 +400,44 @@ impl Server {
     }
 
     fn end_of_content(&mut self) -> Progress {
-        let phase = std::mem::replace(&mut self.phase, Phase::Command);
-        let (Phase::Content(reader), Some(transaction)) = (phase, self.transaction.take()) else {
+        let objection = self.content_objection();
+        let content = match std::mem::replace(&mut self.phase, Phase::Command) {
+            Phase::Content(reader) => reader.end(),
+            Phase::Chunk(reader) => match (objection, reader.is_last()) {
+                (Some(objection), _) => {
+                    // A pipelining client sends the chunk before it knows that all recipients
+                    // were refused.
+                    self.say(objection);
+                    return Progress::On;
+                }
+                (None, false) => {
+                    self.chunks = Some(reader);
+                    self.say(replies::CHUNK_OK);
+                    return Progress::On;
+                }
+                (None, true) => reader.end(),
+            },
+            _ => return Progress::On,
+        };
+        self.message(content)
+    }
+
+    fn message(&mut self, content: Result<Content, Unusable>) -> Progress {
+        let Some(transaction) = self.transaction.take() else {
             return self.fault(replies::MAIL_FIRST);
         };
-        match reader.finish() {
+        self.idle_commands = 0;
+        match content {
             Ok(content) => self.ask(Awaiting::Message, Event::Message(transaction, content)),
-            Err(ContentFault::TooLarge) => {
+            Err(Unusable::Refused(refusal)) => {
+                reply::write_refusal(self.voice(), &refusal);
+                Progress::On
+            }
+            Err(Unusable::Fault(ContentFault::TooLarge)) => {
                 self.say(replies::TOO_LARGE);
                 Progress::On
             }
-            Err(_) => {
+            Err(Unusable::Fault(_)) => {
                 self.error(replies::BAD_CONTENT);
                 Progress::On
             }
@@ -329,7 +454,7 @@ impl Server {
             self.faults.push(reply);
             self.last_fault = Some(reply);
         }
-        reply.write(&mut self.output);
+        reply.write(self.voice());
     }
 
     fn fault(&mut self, reply: FixedReply) -> Progress {

@@ -14,19 +14,21 @@ use liaison_mail::{
     Address, Domain, EnhancedStatus, Envelope, EnvelopeId, Notify, Recipient, Refusal, Return,
     ReversePath, Urgency,
 };
-use liaison_smtp::io::{Ended, Session, Timeouts, serve};
+use liaison_smtp::io::{Ended, Session, Taken, Timeouts, serve};
 use liaison_smtp::server::{Credentials, Role, Settings};
 use liaison_smtp::{Content, Mail, SmtpError, Transaction};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 /// Everything that a server accepted.
-pub(crate) type Taken = Arc<Mutex<Vec<(Transaction, Content)>>>;
+pub(crate) type Kept = Arc<Mutex<Vec<(Transaction, Content)>>>;
 
 /// A session that knows one account and answers recipients by their local part: `unknown` is
 /// refused for good, `later` for now; a message to `full` is refused after its content.
 pub(crate) struct Desk {
-    pub(crate) taken: Taken,
+    pub(crate) taken: Kept,
+    /// How long each message takes to be durable, its answer being put off.
+    pub(crate) slow: Option<Duration>,
 }
 
 impl Session for Desk {
@@ -62,14 +64,25 @@ impl Session for Desk {
         }
     }
 
-    async fn message(&mut self, transaction: Transaction, content: Content) -> Result<(), Refusal> {
+    async fn message(&mut self, transaction: Transaction, content: Content) -> Taken {
         let full = |recipient: &Recipient| recipient.address.local() == "full";
         if transaction.recipients.iter().any(full) {
             let status = EnhancedStatus::TRY_LATER;
-            return Err(Refusal::transient(452, status, "disk full"));
+            return Err(Refusal::transient(452, status, "disk full")).into();
         }
-        self.taken.lock().unwrap().push((transaction, content));
-        Ok(())
+        let (taken, slow) = (Arc::clone(&self.taken), self.slow);
+        let keep = move || taken.lock().unwrap().push((transaction, content));
+        match slow {
+            None => {
+                keep();
+                Ok(()).into()
+            }
+            Some(wait) => Taken::Later(Box::pin(async move {
+                tokio::time::sleep(wait).await;
+                keep();
+                Ok(())
+            })),
+        }
     }
 }
 
@@ -86,8 +99,24 @@ pub(crate) fn settings(role: Role) -> Settings {
 }
 
 /// Starts a server on one end of a pipe and gives the other end.
-pub(crate) fn start(settings: Settings) -> (DuplexStream, Taken, Serving) {
+pub(crate) fn start(settings: Settings) -> (DuplexStream, Kept, Serving) {
     start_until(settings, Timeouts::default(), std::future::pending())
+}
+
+/// As [`start`], with a server that needs `slow` to make each message durable and reads on
+/// meanwhile.
+pub(crate) fn start_slow(settings: Settings, slow: Duration) -> (DuplexStream, Kept, Serving) {
+    let (ours, theirs) = duplex(1024);
+    let taken = Kept::default();
+    let mut desk = Desk {
+        taken: taken.clone(),
+        slow: Some(slow),
+    };
+    let timeouts = Timeouts::default();
+    let never = std::future::pending();
+    let serving =
+        tokio::spawn(async move { serve(theirs, settings, &mut desk, &timeouts, never).await });
+    (ours, taken, serving)
 }
 
 pub(crate) type Serving = JoinHandle<Result<Ended<DuplexStream>, SmtpError>>;
@@ -96,12 +125,13 @@ pub(crate) fn start_until(
     settings: Settings,
     timeouts: Timeouts,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> (DuplexStream, Taken, Serving) {
+) -> (DuplexStream, Kept, Serving) {
     // Smaller than a group of a hundred recipients: neither side may rely on the pipe's depth.
     let (ours, theirs) = duplex(1024);
-    let taken = Taken::default();
+    let taken = Kept::default();
     let mut desk = Desk {
         taken: taken.clone(),
+        slow: None,
     };
     let serving =
         tokio::spawn(async move { serve(theirs, settings, &mut desk, &timeouts, stop).await });
