@@ -24,7 +24,7 @@ pub struct Waiting {
     pub from: ReversePath,
     /// The recipient.
     pub to: Address,
-    /// Queued, active or deferred.
+    /// Queued, active, deferred or held.
     pub state: State,
     /// Its place in the queue.
     pub urgency: Urgency,
@@ -121,7 +121,7 @@ pub(crate) async fn waiting(rows: &AnyPool, limit: u32) -> Result<Vec<Waiting>, 
         "SELECT r.id, m.envelope_id, m.reverse_path, r.address, r.state, r.urgency, r.attempts,
                 m.accepted_at, r.next_attempt_at, r.reply
          FROM relay_recipient r JOIN relay_message m ON m.id = r.message
-         WHERE m.done_at IS NULL AND r.state IN ('queued', 'active', 'deferred')
+         WHERE m.done_at IS NULL AND r.state IN ('queued', 'active', 'deferred', 'held')
          ORDER BY r.id LIMIT $1",
     )
     .bind(i64::from(limit))
@@ -132,8 +132,16 @@ pub(crate) async fn waiting(rows: &AnyPool, limit: u32) -> Result<Vec<Waiting>, 
 
 /// See [`crate::Relay::trace`].
 pub(crate) async fn trace(rows: &AnyPool, envelope: &EnvelopeId) -> Result<Vec<Step>, RelayError> {
-    let rows = sqlx::query(
-        "SELECT h.at, r.address, h.state, h.attempt, h.reply
+    let begun = sqlx::query(
+        "SELECT m.accepted_at, r.claimed_at, r.address, r.state, r.attempts
+         FROM relay_recipient r JOIN relay_message m ON m.id = r.message
+         WHERE m.envelope_id = $1 ORDER BY r.id",
+    )
+    .bind(envelope.as_str().to_owned())
+    .fetch_all(rows)
+    .await?;
+    let changed = sqlx::query(
+        "SELECT h.began_at, h.at, r.address, h.state, h.attempt, h.reply
          FROM relay_history h
          JOIN relay_recipient r ON r.id = h.recipient
          JOIN relay_message m ON m.id = r.message
@@ -142,17 +150,43 @@ pub(crate) async fn trace(rows: &AnyPool, envelope: &EnvelopeId) -> Result<Vec<S
     .bind(envelope.as_str().to_owned())
     .fetch_all(rows)
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Step {
-                at: clock::from_millis(row.try_get("at")?),
-                to: address(row)?,
-                state: State::parse(&row.try_get::<String, _>("state")?)?,
-                attempt: count(row, "attempt")?,
-                reply: row.try_get("reply")?,
-            })
-        })
-        .collect()
+    let mut steps = Vec::with_capacity(begun.len() + changed.len() * 2);
+    for row in &begun {
+        steps.push(step(row, "accepted_at", (State::Queued, 0), None)?);
+    }
+    // A try is one row: its beginning and its end.
+    for row in &changed {
+        let attempt = count(row, "attempt")?;
+        if row.try_get::<Option<i64>, _>("began_at")?.is_some() {
+            steps.push(step(row, "began_at", (State::Active, attempt), None)?);
+        }
+        let state = State::parse(&row.try_get::<String, _>("state")?)?;
+        steps.push(step(row, "at", (state, attempt), row.try_get("reply")?)?);
+    }
+    for row in &begun {
+        if row.try_get::<String, _>("state")? == State::Active.as_str() {
+            let attempt = count(row, "attempts")?;
+            steps.push(step(row, "claimed_at", (State::Active, attempt), None)?);
+        }
+    }
+    // Steps of one instant stay in the order in which they were written.
+    steps.sort_by_key(|step| step.at);
+    Ok(steps)
+}
+
+fn step(
+    row: &AnyRow,
+    at: &str,
+    (state, attempt): (State, u32),
+    reply: Option<String>,
+) -> Result<Step, RelayError> {
+    Ok(Step {
+        at: clock::from_millis(row.try_get(at)?),
+        to: address(row)?,
+        state,
+        attempt,
+        reply,
+    })
 }
 
 fn one_waiting(row: &AnyRow) -> Result<Waiting, RelayError> {

@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use liaison_base::shutdown::Shutdown;
 use liaison_mail::port::{Delivery, Origin};
 use liaison_mail::{Domain, EnvelopeId, Recipient, Refusal};
+use liaison_smtp::io::{self, Taken};
 use liaison_smtp::reply::FixedReply;
 use liaison_smtp::server::{Role, Settings};
-use liaison_smtp::{Content, Mail, Transaction, io, reply};
-use ring::digest::{SHA256, digest};
+use liaison_smtp::{Content, Mail, Transaction, reply};
+use ring::digest::{Digest, SHA256, digest};
 use rustls_pki_types::CertificateDer;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +27,7 @@ use tokio_rustls::server::TlsStream;
 use crate::RelayError;
 use crate::admission::{self, Denial, Lead, hex};
 use crate::refusals::Reason;
-use crate::relay::{Arrived, Inner};
+use crate::relay::{Arrived, Inner, Offered};
 
 /// Most names of one certificate asked about: each is a question to the directory.
 const MAX_NAMES: usize = 16;
@@ -274,20 +275,32 @@ impl io::Session for Visit<'_> {
         self.answered(result)
     }
 
-    async fn message(&mut self, transaction: Transaction, content: Content) -> Result<(), Refusal> {
-        let message: Arc<[u8]> = content.into_bytes().into();
-        let arrived = Arrived {
-            from: self.from,
-            named: transaction.mail.envelope_id.is_some(),
-        };
-        let envelope = transaction.into_envelope(|| unnamed(&message));
-        let origin = self.origin.clone();
-        let result = self
-            .door
-            .relay
-            .admit(origin, envelope, Some(arrived), message)
-            .await;
-        self.answered(result)
+    /// Is durable together with what other messages and other peers bring meanwhile.
+    async fn message(&mut self, transaction: Transaction, content: Content) -> Taken {
+        let (relay, peer) = (Arc::clone(&self.door.relay), self.name.clone());
+        let (origin, from) = (self.origin.clone(), self.from);
+        Taken::Later(Box::pin(async move {
+            let eight_bit = content.is_eight_bit();
+            let content = content.into_bytes();
+            let digest = digest(&SHA256, &content);
+            let arrived = Arrived {
+                from,
+                named: transaction.mail.envelope_id.is_some(),
+                require_tls: transaction.mail.require_tls,
+                digest,
+            };
+            let offered = Offered {
+                origin,
+                envelope: transaction.into_envelope(|| unnamed(&digest)),
+                arrived: Some(arrived),
+                eight_bit,
+                content: content.into(),
+            };
+            relay.admit(offered).await.map_err(|denial| {
+                relay.deny(&denial, peer.as_str());
+                denial.refusal
+            })
+        }))
     }
 
     fn fault(&mut self, reply: &FixedReply) {
@@ -304,8 +317,8 @@ impl io::Session for Visit<'_> {
 }
 
 /// The identifier of an envelope whose sender gave none: the same for the same message.
-fn unnamed(message: &[u8]) -> EnvelopeId {
-    let name = format!("sha256.{}", hex(digest(&SHA256, message).as_ref()));
+fn unnamed(content: &Digest) -> EnvelopeId {
+    let name = format!("sha256.{}", hex(content.as_ref()));
     #[expect(clippy::expect_used, reason = "71 octets of letters, digits and a dot")]
     EnvelopeId::parse(&name).expect("an ENVID of RFC 3461 §4.4")
 }

@@ -16,9 +16,9 @@ use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
 
 use crate::RelayError;
-use crate::admission::{hex, sameness};
+use crate::admission::{Sameness, hex};
 use crate::queue::Stored;
-use crate::queue::intake::Intake;
+use crate::queue::intake::{Intake, Stowed};
 use crate::queue::lease::Claimed;
 
 /// Who signs the reports.
@@ -130,7 +130,7 @@ fn report(
     };
     let content: Arc<[u8]> = body.compose(&heading).map_err(RelayError::Report)?.into();
     Ok(Intake {
-        sameness: sameness(&Origin::Local, &name, &content),
+        sameness: Sameness::new(&Origin::Local, &name, None),
         origin: Origin::Local,
         envelope: Envelope {
             id: envelope_id,
@@ -141,7 +141,10 @@ fn report(
         },
         named: true,
         message_id: Some(message_id),
-        message: content,
+        trace: String::new(),
+        eight_bit: !content.is_ascii(),
+        require_tls: false,
+        content: Stowed::Inline(content),
         accepted_at: now,
     })
 }
@@ -252,6 +255,10 @@ mod tests {
             },
             named: true,
             message_id: Some(MessageId::parse("n45@ch.test").unwrap()),
+            trace: String::new(),
+            size: 1,
+            eight_bit: false,
+            require_tls: false,
             accepted_at: datetime!(2026-11-22 12:00 UTC),
         }
     }
@@ -277,6 +284,13 @@ mod tests {
         .unwrap()
     }
 
+    fn content(report: &Intake) -> Arc<[u8]> {
+        match &report.content {
+            Stowed::Inline(content) => Arc::clone(content),
+            Stowed::File { .. } => panic!("a report is small"),
+        }
+    }
+
     #[test]
     fn each_kind_of_news_is_one_report_that_admission_takes() {
         let gone = Refusal::permanent(550, EnhancedStatus::NO_SUCH_MAILBOX, "no such mailbox");
@@ -289,7 +303,7 @@ mod tests {
         assert_eq!(reports.len(), 2);
         let read: Vec<_> = reports
             .iter()
-            .map(|report| DeliveryReport::read(&report.message).unwrap())
+            .map(|report| DeliveryReport::read(&content(report)).unwrap())
             .collect();
         assert_eq!(
             read[0].recipients[0].status,
@@ -299,8 +313,8 @@ mod tests {
         assert_eq!(read[1].envelope_id.as_ref().unwrap().as_str(), "n45.v1");
         for report in &reports {
             let taken =
-                crate::admission::content::check(&report.message, &ReversePath::Null).is_ok();
-            assert!(taken, "{}", String::from_utf8_lossy(&report.message));
+                crate::admission::content::check(&content(report), &ReversePath::Null).is_ok();
+            assert!(taken, "{}", String::from_utf8_lossy(&content(report)));
             assert_eq!(report.envelope.from, ReversePath::Null);
             assert_eq!(report.envelope.recipients[0].notify, Notify::NEVER);
         }

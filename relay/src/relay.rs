@@ -14,9 +14,10 @@ use liaison_mail::{
     Address, EnhancedStatus, Envelope, EnvelopeId, MessageId, Refusal, envelope, header,
 };
 use liaison_smtp::data::Canonical;
+use ring::digest::Digest;
 use rustls::{ClientConfig, ServerConfig};
 
-use crate::admission::{self, Denial, trace};
+use crate::admission::{self, Denial, Sameness, trace};
 use crate::history::{self, Step, Waiting};
 use crate::notices::Reporter;
 use crate::outbound::destinations::Destinations;
@@ -155,7 +156,16 @@ impl Inner {
     /// Admits what our own gateway hands over.
     async fn take(&self, envelope: Envelope, message: Arc<[u8]>) -> Result<(), Denial> {
         let result = match fit_for_smtp(&envelope, &message) {
-            Ok(()) => self.admit(Origin::Local, envelope, None, message).await,
+            Ok(()) => {
+                let offered = Offered {
+                    origin: Origin::Local,
+                    envelope,
+                    arrived: None,
+                    eight_bit: !message.is_ascii(),
+                    content: message,
+                };
+                self.admit(offered).await
+            }
             Err(refusal) => Err(Denial {
                 reason: Reason::Malformed,
                 refusal,
@@ -167,34 +177,44 @@ impl Inner {
         result
     }
 
-    /// Checks the content, stamps the message and makes it durable. `arrived` says how it came
-    /// when a peer brought it.
-    pub(crate) async fn admit(
-        &self,
-        origin: Origin,
-        envelope: Envelope,
-        arrived: Option<Arrived>,
-        message: Arc<[u8]>,
-    ) -> Result<(), Denial> {
-        admission::message(&self.settings, &envelope.from, &message)?;
+    /// Checks the content, stamps the message and makes it durable.
+    pub(crate) async fn admit(&self, offered: Offered) -> Result<(), Denial> {
+        let Offered {
+            origin,
+            envelope,
+            arrived,
+            eight_bit,
+            content,
+        } = offered;
+        admission::message(&self.settings, &envelope.from, &content)?;
         let now = self.clock.now();
-        let (from, named) = arrived.map_or((None, true), |one| (Some(one.from.ip()), one.named));
-        let message_id = message_id(&message);
+        let named = arrived.as_ref().is_none_or(|one| one.named);
+        let from = arrived.as_ref().map(|one| one.from.ip());
+        let message_id = message_id(&content);
         // Without an identifier of the envelope the message's own stands in.
         let name = match (&message_id, named) {
             (Some(id), false) => id.as_str().to_owned(),
             _ => envelope.id.as_str().to_owned(),
         };
+        let digest = arrived.as_ref().map(|one| one.digest.as_ref());
+        let octets = content.len();
+        let (content, _present) = self.queue.stow(content).await.map_err(|error| {
+            tracing::error!(%error, envelope = %envelope.id, "a message could not be stored");
+            unstored(&error)
+        })?;
         let intake = Intake {
-            sameness: admission::sameness(&origin, &name, &message),
-            message: trace::stamped(&message, &origin, from, &self.settings.hostname, now),
+            sameness: Sameness::new(&origin, &name, digest),
+            trace: trace::line(&origin, from, &self.settings.hostname, now),
+            content,
             origin,
             envelope,
             named,
             message_id,
+            eight_bit,
+            require_tls: arrived.as_ref().is_some_and(|one| one.require_tls),
             accepted_at: now,
         };
-        let (id, octets) = (intake.envelope.id.clone(), intake.message.len());
+        let id = intake.envelope.id.clone();
         let recipients = intake.envelope.recipients.len();
         match self.queue.admit(intake).await {
             Ok(domains) if domains.is_empty() => {
@@ -211,10 +231,7 @@ impl Inner {
             }
             Err(error) => {
                 tracing::error!(%error, envelope = %id, "a message could not be stored");
-                Err(Denial {
-                    reason: error.reason(),
-                    refusal: error.refusal(),
-                })
+                Err(unstored(&error))
             }
         }
     }
@@ -232,11 +249,33 @@ impl Inner {
     }
 }
 
+/// A message that asks for admission.
+pub(crate) struct Offered {
+    pub(crate) origin: Origin,
+    pub(crate) envelope: Envelope,
+    /// How it came, when a peer brought it.
+    pub(crate) arrived: Option<Arrived>,
+    /// Whether the content has octets above 127.
+    pub(crate) eight_bit: bool,
+    pub(crate) content: Arc<[u8]>,
+}
+
 /// How a message came through the door.
 pub(crate) struct Arrived {
     pub(crate) from: SocketAddr,
     /// Whether the peer gave an `ENVID`.
     pub(crate) named: bool,
+    /// Whether it gave `REQUIRETLS` (RFC 8689).
+    pub(crate) require_tls: bool,
+    /// SHA-256 of the content.
+    pub(crate) digest: Digest,
+}
+
+fn unstored(error: &RelayError) -> Denial {
+    Denial {
+        reason: error.reason(),
+        refusal: error.refusal(),
+    }
 }
 
 /// What SMTP cannot carry as it stands is refused at hand-over, not at each try (RFC 5321 §2.3.8).

@@ -12,8 +12,8 @@ pub(crate) mod content;
 pub(crate) mod trace;
 
 use liaison_mail::port::Origin;
-use liaison_mail::{Domain, Refusal, ReversePath, header};
-use ring::digest::{SHA256, digest};
+use liaison_mail::{Address, Domain, Refusal, ReversePath, header};
+use ring::digest::{self, SHA256};
 
 use crate::refusals::Reason;
 use crate::settings::Settings;
@@ -89,17 +89,36 @@ pub(crate) fn message(
 /// the content counts too: the same message again after a lost reply is octet for octet the same
 /// (RFC 5321 §6.1), while a peer that gives one name to two messages must not lose the second.
 /// The own gateway may seal again before it asks again, so its name alone counts.
-pub(crate) fn sameness(origin: &Origin, name: &str, message: &[u8]) -> String {
-    let text = match origin {
-        Origin::Local => format!("local\n{name}"),
-        Origin::Peer { name: peer, .. } => {
-            format!(
-                "peer {peer}\n{name}\n{}",
-                hex(digest(&SHA256, message).as_ref())
-            )
+#[derive(Clone)]
+pub(crate) struct Sameness(digest::Context);
+
+impl Sameness {
+    /// `content` is its SHA-256; it is needed from a peer.
+    pub(crate) fn new(origin: &Origin, name: &str, content: Option<&[u8]>) -> Self {
+        let mut sum = digest::Context::new(&SHA256);
+        match origin {
+            Origin::Local => sum.update(b"local\n"),
+            Origin::Peer { name: peer, .. } => {
+                sum.update(b"peer ");
+                sum.update(peer.as_str().as_bytes());
+                sum.update(b"\n");
+                sum.update(content.unwrap_or_default());
+            }
         }
-    };
-    hex(digest(&SHA256, text.as_bytes()).as_ref())
+        sum.update(name.as_bytes());
+        sum.update(b"\n");
+        Self(sum)
+    }
+
+    /// The same for one recipient: 128 bits of SHA-256. Only an origin could make two of its own
+    /// collide, and would lose one of its own messages by it.
+    pub(crate) fn of(&self, recipient: &Address) -> [u8; 16] {
+        let mut sum = self.0.clone();
+        sum.update(recipient.key().as_bytes());
+        let mut short = [0; 16];
+        short.copy_from_slice(&sum.finish().as_ref()[..16]);
+        short
+    }
 }
 
 /// Lower-case hexadecimal.
@@ -185,8 +204,11 @@ mod tests {
 
     #[test]
     fn a_peers_second_message_under_one_name_is_another_message() {
-        let same =
-            |origin: &Origin, name, content: &str| sameness(origin, name, content.as_bytes());
+        let to = Address::parse("a@ehpad.test").unwrap();
+        let same = |origin: &Origin, name, content: &str| {
+            let content = digest::digest(&SHA256, content.as_bytes());
+            Sameness::new(origin, name, Some(content.as_ref())).of(&to)
+        };
         assert_eq!(same(&peer(), "n1", "a"), same(&peer(), "n1", "a"));
         assert_ne!(same(&peer(), "n1", "a"), same(&peer(), "n1", "b"));
         assert_ne!(same(&peer(), "n1", "a"), same(&peer(), "n2", "a"));

@@ -1,7 +1,6 @@
 //! The trace that a relay leaves: one `Received` line on top, the rest untouched (RFC 5321 §4.4).
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use liaison_mail::Domain;
 use liaison_mail::header::Header;
@@ -14,15 +13,14 @@ pub(super) fn hops(header: Header<'_>) -> usize {
     header.count("Received")
 }
 
-/// Puts this relay's line before the message. It names the relays and the time; no recipient, so
+/// This relay's line, to go before the message. It names the relays and the time; no recipient, so
 /// that those of one copy do not learn of the others (RFC 5321 §7.2).
-pub(crate) fn stamped(
-    message: &[u8],
+pub(crate) fn line(
     origin: &Origin,
     from: Option<IpAddr>,
     by: &Domain,
     at: OffsetDateTime,
-) -> Arc<[u8]> {
+) -> String {
     let source = match (origin, from) {
         (Origin::Peer { name, .. }, Some(ip)) => {
             format!("from {name} ([{}])\r\n\t", literal(ip))
@@ -40,8 +38,7 @@ pub(crate) fn stamped(
         .format(&Rfc2822)
         .map(|date| format!(";\r\n\t{date}"))
         .unwrap_or_default();
-    let line = format!("Received: {source}by {by}{with}{date}\r\n");
-    [line.as_bytes(), message].concat().into()
+    format!("Received: {source}by {by}{with}{date}\r\n")
 }
 
 /// An address literal of RFC 5321 §4.1.3, without its brackets.
@@ -59,7 +56,7 @@ mod tests {
     use time::macros::datetime;
 
     #[test]
-    fn the_line_comes_first_and_the_message_stays_as_it_is() {
+    fn the_line_names_the_relays_and_the_time() {
         let origin = Origin::Peer {
             name: Domain::parse("relay.ch.test").unwrap(),
             speaks_for: Vec::new(),
@@ -71,21 +68,15 @@ mod tests {
             Some("192.0.2.1".parse().unwrap()),
             Some("2001:db8::1".parse().unwrap()),
         ] {
-            let stamped = stamped(message, &origin, ip, &by, datetime!(2026-11-22 12:00 UTC));
-            assert!(stamped.ends_with(message));
+            let line = line(&origin, ip, &by, datetime!(2026-11-22 12:00 UTC));
+            let stamped = [line.as_bytes(), message].concat();
             let (header, _) = header::split(&stamped);
             assert_eq!(hops(header), 1);
             let line = header.value("received").unwrap();
             assert!(line.starts_with("from relay.ch.test"), "{line}");
             assert!(line.ends_with("Sun, 22 Nov 2026 12:00:00 +0000"), "{line}");
         }
-        let own = stamped(
-            message,
-            &Origin::Local,
-            None,
-            &by,
-            datetime!(2026-11-22 12:00 UTC),
-        );
-        assert!(own.starts_with(b"Received: by relay.ehpad.test;\r\n\t"));
+        let own = line(&Origin::Local, None, &by, datetime!(2026-11-22 12:00 UTC));
+        assert!(own.starts_with("Received: by relay.ehpad.test;\r\n\t"));
     }
 }

@@ -36,6 +36,9 @@ struct Destination {
     due: Option<OffsetDateTime>,
     /// Until when it is left alone: it could not be reached.
     held_until: Option<OffsetDateTime>,
+    /// Workers that it may have more than one, so far: each success allows another, a failure
+    /// takes all back (slow start).
+    allowed: usize,
     wake: Arc<Notify>,
 }
 
@@ -60,7 +63,7 @@ impl Destinations {
 
     /// Something is due for `domain` now: wakes a resting worker, or has one started.
     pub(crate) fn poke(&self, domain: &Domain, now: OffsetDateTime) {
-        self.table().poke(domain, now, self.most);
+        self.table().poke(domain, now);
         self.changed.notify_one();
     }
 
@@ -75,7 +78,27 @@ impl Destinations {
         let mut table = self.table();
         let destination = table.entry(domain);
         destination.held_until = Some(until);
+        destination.allowed = 0;
         destination.earlier(until);
+    }
+
+    /// A worker has come through a batch: the destination may have one more.
+    pub(super) fn succeeded(&self, domain: &Domain) {
+        let mut table = self.table();
+        let destination = table.entry(domain);
+        destination.allowed = (destination.allowed + 1).min(self.most - 1);
+    }
+
+    /// A worker has more before it than it can do soon: another is started if the destination may
+    /// have one.
+    pub(super) fn grow(&self, domain: &Domain) {
+        let mut table = self.table();
+        let destination = table.entry(domain);
+        if destination.resting == 0 && destination.workers < 1 + destination.allowed {
+            destination.workers += 1;
+            table.start.push_back(domain.clone());
+            self.changed.notify_one();
+        }
     }
 
     /// Pokes whatever has become due and says when the next hour comes.
@@ -89,7 +112,7 @@ impl Destinations {
             .collect();
         for domain in due {
             table.entry(&domain).due = None;
-            table.poke(&domain, now, self.most);
+            table.poke(&domain, now);
         }
         table.by_domain.values().filter_map(|one| one.due).min()
     }
@@ -164,7 +187,7 @@ impl Table {
         self.by_domain.entry(domain.clone()).or_default()
     }
 
-    fn poke(&mut self, domain: &Domain, now: OffsetDateTime, most: usize) {
+    fn poke(&mut self, domain: &Domain, now: OffsetDateTime) {
         let destination = self.entry(domain);
         if let Some(until) = destination.held_until.filter(|until| *until > now) {
             destination.earlier(until);
@@ -175,7 +198,7 @@ impl Table {
         if destination.resting > 0 {
             destination.resting -= 1;
             destination.wake.notify_one();
-        } else if destination.workers < most {
+        } else if destination.workers == 0 {
             destination.workers += 1;
             self.start.push_back(domain.clone());
         }
@@ -216,15 +239,25 @@ mod tests {
         let destinations = Destinations::new(2);
         for _ in 0..5 {
             destinations.poke(&domain(), NOW);
+            destinations.grow(&domain());
         }
-        assert_eq!(started(&destinations), 2);
+        assert_eq!(started(&destinations), 1, "nothing has succeeded yet");
+        for _ in 0..5 {
+            destinations.succeeded(&domain());
+            destinations.grow(&domain());
+        }
+        assert_eq!(started(&destinations), 1);
         destinations.look(&domain());
         assert!(matches!(
             destinations.rest(&domain(), None, false),
             Rest::Leave
         ));
-        destinations.poke(&domain(), NOW);
+        destinations.grow(&domain());
         assert_eq!(started(&destinations), 1);
+        destinations.hold(&domain(), NOW);
+        destinations.leave(&domain());
+        destinations.grow(&domain());
+        assert_eq!(started(&destinations), 0, "a failure starts from one again");
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub(super) enum Route {
 /// An open session with a peer.
 pub(super) struct Link {
     pub(super) connection: Connection<TlsStream<TcpStream>>,
-    /// Whether a message has gone over it: it may have died since.
-    pub(super) used: bool,
+    /// Whether the peer has answered a message on it: it may have died since.
+    pub(super) worked: bool,
 }
 
 impl Link {
@@ -108,7 +108,7 @@ pub(super) async fn connect(relay: &Inner, endpoint: &RelayEndpoint) -> Result<L
         })?;
     Ok(Link {
         connection,
-        used: false,
+        worked: false,
     })
 }
 

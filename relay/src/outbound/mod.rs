@@ -1,13 +1,15 @@
 //! From the queue to the next hop.
 //!
 //! - [`destinations`]: which destinations have work, and who works on them.
-//! - [`worker`]: one destination's work: claim, deliver, record, tell.
+//! - [`worker`]: one destination's work: claim, carry, record, tell.
+//! - [`carrying`]: to the own gateway, or to a peer with many messages on their way at a time.
 //! - [`link`]: the route to a destination and the connection to a peer.
 //!
 //! New work is taken up at once, without polling. Each destination has a bounded number of
 //! workers, and each worker takes its turn among all after every batch, so that a slow
 //! destination, or one with a long queue, does not hold up the others.
 
+mod carrying;
 pub(crate) mod destinations;
 mod link;
 mod worker;

@@ -1,13 +1,17 @@
-//! One destination's work.
+//! One destination's work: claim, carry, record, tell.
+//!
+//! While one batch is carried, the outcomes of the one before are committed, and the next is
+//! claimed if there is more. Within a batch the messages keep their order; a destination that
+//! needs no second worker (nearly always, since one connection carries many messages at a time)
+//! keeps it throughout, so that the notices of one conversation arrive in the order in which they
+//! were sent, but for those that must be tried again.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use liaison_directory_client::RelayEndpoint;
-use liaison_mail::port::{Arrival, Origin};
-use liaison_mail::{Domain, EnhancedStatus, Envelope, Refusal, Verdict};
-use liaison_smtp::SmtpError;
-use liaison_store::StoreError;
+use liaison_mail::port::Origin;
+use liaison_mail::{Domain, Refusal};
+use tokio::task::JoinSet;
 
 use super::Outbound;
 use super::destinations::{Destinations, Rest};
@@ -15,12 +19,16 @@ use super::link::{self, Link, Route};
 use crate::RelayError;
 use crate::notices;
 use crate::queue::lease::Claimed;
-use crate::queue::{Outcome, Stored, later};
+use crate::queue::{Loaded, Outcome, Stored, later};
 use crate::refusals::Reason;
 
 /// Most recipients of each kind in one claim: what is lost in time when the process is killed,
 /// and what other destinations wait for.
-const BATCH: i64 = 50;
+const BATCH: usize = 128;
+/// Most messages loaded at once, each with up to 128 KiB beside its row.
+const LOAD: usize = 32;
+/// Most messages whose outcomes are being committed while others are carried.
+const UNRECORDED: usize = 2 * BATCH;
 
 /// What a batch came to.
 enum Batch {
@@ -40,7 +48,13 @@ pub(super) async fn work(outbound: Arc<Outbound>, domain: Domain) {
         domain: &domain,
         taken: true,
     };
-    let mut link = None;
+    let mut worker = Worker {
+        outbound: Arc::clone(&outbound),
+        domain: domain.clone(),
+        link: None,
+        ahead: Vec::new(),
+        recording: JoinSet::new(),
+    };
     while !outbound.shutdown.is_asked() {
         let batch = {
             // Our own gateway never waits for peers that are slow to answer.
@@ -50,38 +64,33 @@ pub(super) async fn work(outbound: Arc<Outbound>, domain: Domain) {
                 outbound.slots.acquire().await.ok()
             };
             destinations.look(&domain);
-            outbound.batch(&domain, &mut link).await
+            worker.batch().await
         };
         match batch {
             Batch::Worked => {}
             Batch::Stop => break,
-            Batch::Empty => {
-                let due = outbound.next_due(&domain).await;
-                match destinations.rest(&domain, due, link.is_some()) {
-                    Rest::Again => {}
-                    Rest::Leave => {
-                        seat.taken = false;
-                        break;
-                    }
-                    Rest::Wait(wake) => {
-                        let woken = tokio::select! {
-                            () = wake.notified() => true,
-                            () = tokio::time::sleep(outbound.relay.settings.limits.linger) => false,
-                            () = outbound.shutdown.asked() => false,
-                        };
-                        if !woken && destinations.give_up(&domain) {
-                            seat.taken = false;
-                            break;
-                        }
-                    }
+            Batch::Empty => match worker.rest().await {
+                Resting::Again => {}
+                Resting::Leave => break,
+                Resting::Left => {
+                    seat.taken = false;
+                    break;
                 }
-            }
+            },
         }
     }
+    worker.end().await;
     drop(seat);
-    if let Some(link) = link {
-        link.close().await;
-    }
+}
+
+/// What a worker without work does.
+enum Resting {
+    /// Looks again.
+    Again,
+    /// Leaves.
+    Leave,
+    /// Leaves, and is counted out already.
+    Left,
 }
 
 /// A worker's place at its destination, given up however the worker ends.
@@ -99,175 +108,246 @@ impl Drop for Seat<'_> {
     }
 }
 
-impl Outbound {
-    async fn batch(&self, domain: &Domain, link: &mut Option<Link>) -> Batch {
-        let now = self.relay.clock.now();
-        let claims = match self.relay.queue.claim(domain, BATCH, now).await {
-            Ok(claims) if claims.is_empty() => return Batch::Empty,
-            Ok(claims) => claims,
-            Err(error) => return self.stop(domain, &error),
+/// One worker. How it carries is in [`super::carrying`].
+pub(super) struct Worker {
+    pub(super) outbound: Arc<Outbound>,
+    pub(super) domain: Domain,
+    pub(super) link: Option<Link>,
+    /// Claimed while the batch before was carried.
+    ahead: Vec<Claimed>,
+    /// Outcomes being committed.
+    recording: JoinSet<Result<(), RelayError>>,
+}
+
+/// A message and the recipients to whom it goes now.
+pub(super) struct Parcel {
+    pub(super) loaded: Loaded,
+    pub(super) claims: Vec<Claimed>,
+}
+
+impl Worker {
+    async fn batch(&mut self) -> Batch {
+        let claims = match std::mem::take(&mut self.ahead) {
+            ahead if ahead.is_empty() => match claim(&self.outbound, &self.domain).await {
+                Ok(claims) if claims.is_empty() => return self.nothing_due().await,
+                Ok(claims) => claims,
+                Err(error) => return self.stop(&error),
+            },
+            ahead => ahead,
         };
-        if claims.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX) {
-            // There may be more than one worker can do.
-            self.relay.destinations.poke(domain, now);
-        }
-        let mut route = link::route(&self.relay, domain).await;
-        let mut groups = by_message(claims);
-        while let Some(group) = groups.pop_front() {
-            if self.shutdown.is_asked() {
-                groups.push_front(group);
-                self.give_back(groups.into_iter().flatten().collect()).await;
-                return Batch::Stop;
-            }
-            let seen = match &route {
-                Ok(route) => self.see_through(route, link, group).await,
-                Err(refusal) => self.refuse(group, refusal).await,
-            };
-            match seen {
-                Ok(None) => {}
-                // No session: the rest of the batch need not try each in turn.
-                Ok(Some(refusal)) => route = Err(refusal),
-                Err(error) => {
-                    self.give_back(groups.into_iter().flatten().collect()).await;
-                    return self.stop(domain, &error);
+        let full = claims.len() >= BATCH;
+        let (outbound, domain) = (Arc::clone(&self.outbound), self.domain.clone());
+        let next = async {
+            match full {
+                // There may be more than one worker can do soon.
+                true => {
+                    outbound.relay.destinations.grow(&domain);
+                    claim(&outbound, &domain).await
                 }
+                false => Ok(Vec::new()),
             }
-        }
-        match route {
-            Err(refusal) if refusal.is_transient() => {
-                let wait = self.relay.settings.schedule.first_retry;
-                let until = later(self.relay.clock.now(), wait);
-                self.relay.destinations.hold(domain, until);
+        };
+        let (carried, next) = tokio::join!(self.carry(claims), next);
+        let next = next.and_then(|ahead| {
+            self.ahead = ahead;
+            carried
+        });
+        match next {
+            Err(error) => self.stop(&error),
+            Ok(Some(_)) => {
+                let relay = &self.outbound.relay;
+                let until = later(relay.clock.now(), relay.settings.schedule.first_retry);
+                relay.destinations.hold(&self.domain, until);
                 Batch::Stop
             }
-            _ => Batch::Worked,
+            Ok(None) if self.outbound.shutdown.is_asked() => Batch::Stop,
+            Ok(None) => {
+                self.outbound.relay.destinations.succeeded(&self.domain);
+                Batch::Worked
+            }
         }
     }
 
-    /// Delivers one message to its recipients in the claim. `Some` when the destination cannot be
-    /// reached at all.
-    async fn see_through(
-        &self,
-        route: &Route,
-        link: &mut Option<Link>,
-        group: Vec<Claimed>,
-    ) -> Result<Option<Refusal>, RelayError> {
-        let Some(message) = self.message_of(&group).await? else {
-            return Ok(None);
-        };
-        let body = match self.relay.queue.body(message.id).await {
-            Ok(body) => body,
-            Err(RelayError::Store(StoreError::Damaged(file))) => {
-                tracing::error!(envelope = %message.envelope.id, file, "a body is damaged");
-                let lost = Outcome::Refused(Refusal::permanent(
-                    554,
-                    EnhancedStatus::CONTENT,
-                    "the message was damaged in this relay's storage; send it again",
-                ));
-                self.record(message, all(group, &lost)).await?;
+    /// What is still being committed may have to be tried again: its hour is known after it.
+    async fn nothing_due(&mut self) -> Batch {
+        match self.recorded(0).await {
+            Ok(()) => Batch::Empty,
+            Err(error) => self.stop(&error),
+        }
+    }
+
+    /// Sees a claim through. `Some` when the destination cannot be reached at all, for now.
+    async fn carry(&mut self, claims: Vec<Claimed>) -> Result<Option<Refusal>, RelayError> {
+        let mut groups = by_message(claims);
+        let mut unreachable = None;
+        let mut route = link::route(&self.outbound.relay, &self.domain).await;
+        while !groups.is_empty() {
+            if self.outbound.shutdown.is_asked() {
+                self.give_back(groups.into_iter().flatten().collect()).await;
                 return Ok(None);
             }
-            Err(error) => {
-                self.give_back(group).await;
-                return Err(error);
-            }
-        };
-        let envelope = Envelope {
-            recipients: group.iter().map(|one| one.recipient.clone()).collect(),
-            ..message.envelope.clone()
-        };
-        let (outcomes, unreachable) = match route {
-            Route::Gateway => {
-                let arrival = Arrival {
-                    envelope,
-                    message: body,
-                    origin: message.origin.clone(),
-                    accepted_at: message.accepted_at,
-                };
-                let verdicts = self.delivery.deliver(arrival).await;
-                (outcomes(group, verdicts, &Outcome::Delivered), None)
-            }
-            Route::Peer(endpoint) => match self.send(endpoint, link, &envelope, &body).await {
-                Ok((verdicts, reports)) => (
-                    outcomes(group, verdicts, &Outcome::Relayed { reports }),
-                    None,
-                ),
-                Err(NoSession::Unreachable(refusal)) => {
-                    let outcome = Outcome::Refused(refusal.clone());
-                    (all(group, &outcome), Some(refusal))
+            let most = groups.len().min(LOAD);
+            let now: Vec<Vec<Claimed>> = groups.drain(..most).collect();
+            let seen = async {
+                self.recorded(UNRECORDED).await?;
+                let parcels = self.load(now.clone(), route.is_ok()).await?;
+                match &route {
+                    Ok(Route::Gateway) => self.deliver(parcels).await.map(|()| None),
+                    Ok(Route::Peer(endpoint)) => self.send(endpoint, parcels).await,
+                    Err(refusal) => {
+                        for parcel in parcels {
+                            self.refuse(parcel, refusal);
+                        }
+                        Ok(refusal.is_transient().then(|| refusal.clone()))
+                    }
                 }
-                Err(NoSession::Unsendable(refusal)) => {
-                    (all(group, &Outcome::Refused(refusal)), None)
+            };
+            match seen.await {
+                Ok(None) => {}
+                // No session: the rest of the batch need not try each in turn.
+                Ok(Some(refusal)) => {
+                    unreachable = Some(refusal.clone());
+                    route = Err(refusal);
                 }
-            },
-        };
-        self.record(message, outcomes).await?;
+                Err(error) => {
+                    groups.extend(now);
+                    self.give_back(groups.into_iter().flatten().collect()).await;
+                    return Err(error);
+                }
+            }
+        }
         Ok(unreachable)
     }
 
-    /// Sends over the open connection or a new one. A connection that has died since it was last
-    /// used is no answer of the peer: the message goes again over a new one at once. If the peer
-    /// had taken it, it knows it by its envelope's identifier.
-    async fn send(
+    /// Joins claims with their messages, in the order of the claims.
+    async fn load(
         &self,
-        endpoint: &RelayEndpoint,
-        link: &mut Option<Link>,
-        envelope: &Envelope,
-        body: &[u8],
-    ) -> Result<(Vec<Verdict>, bool), NoSession> {
-        loop {
-            let open = match link {
-                Some(open) => open,
-                None => link.insert(
-                    link::connect(&self.relay, endpoint)
-                        .await
-                        .map_err(NoSession::Unreachable)?,
-                ),
-            };
-            let had_worked = std::mem::replace(&mut open.used, true);
-            let sent = open.connection.send(envelope, body).await;
-            if !open.connection.is_reusable() {
-                *link = None;
+        groups: Vec<Vec<Claimed>>,
+        with_content: bool,
+    ) -> Result<Vec<Parcel>, RelayError> {
+        let ids: Vec<i64> = groups
+            .iter()
+            .filter_map(|group| group.first())
+            .map(|first| first.message)
+            .collect();
+        let loaded = self.outbound.relay.queue.load(&ids, with_content).await?;
+        let mut by_id: HashMap<i64, Loaded> = loaded
+            .into_iter()
+            .map(|loaded| (loaded.message.id, loaded))
+            .collect();
+        Ok(groups
+            .into_iter()
+            .filter_map(|claims| {
+                let loaded = by_id.remove(&claims.first()?.message)?;
+                Some(Parcel { loaded, claims })
+            })
+            .collect())
+    }
+
+    pub(super) fn refuse(&mut self, parcel: Parcel, refusal: &Refusal) {
+        let outcome = Outcome::Refused(refusal.clone());
+        self.record(parcel.loaded.message, all(parcel.claims, &outcome));
+    }
+
+    /// Begins to commit what became of recipients of a message.
+    pub(super) fn record(&mut self, message: Arc<Stored>, outcomes: Vec<(Claimed, Outcome)>) {
+        let outbound = Arc::clone(&self.outbound);
+        self.recording
+            .spawn(async move { outbound.record(message, outcomes).await });
+    }
+
+    /// Waits until at most `left` outcomes are still being committed.
+    async fn recorded(&mut self, left: usize) -> Result<(), RelayError> {
+        while self.recording.len() > left {
+            match self.recording.join_next().await {
+                Some(Ok(recorded)) => recorded?,
+                // Cut off: the lease's end does the rest.
+                Some(Err(error)) => tracing::error!(%error, "an outcome was not recorded"),
+                None => return Ok(()),
             }
-            match sent {
-                Ok(outcome) if had_worked && link.is_none() && all_lost(&outcome.verdicts) => {}
-                Ok(outcome) => return Ok((outcome.verdicts, outcome.peer_dsn)),
-                Err(SmtpError::Content(fault)) => {
-                    return Err(NoSession::Unsendable(SmtpError::Content(fault).refusal()));
-                }
-                Err(error) => {
-                    *link = None;
-                    if !had_worked {
-                        return Err(NoSession::Unreachable(error.refusal()));
-                    }
+        }
+        Ok(())
+    }
+
+    /// Gives back what was claimed and not tried. If that fails too, the lease's end does it.
+    pub(super) async fn give_back(&self, claims: Vec<Claimed>) {
+        if claims.is_empty() {
+            return;
+        }
+        let now = self.outbound.relay.clock.now();
+        if let Err(error) = self.outbound.relay.queue.release(claims, now).await {
+            tracing::warn!(%error, "claims stay leased until their time is up");
+        }
+    }
+
+    async fn rest(&mut self) -> Resting {
+        let (outbound, domain) = (Arc::clone(&self.outbound), &self.domain);
+        let destinations = &outbound.relay.destinations;
+        let due = self.next_due().await;
+        match destinations.rest(domain, due, self.link.is_some()) {
+            Rest::Again => Resting::Again,
+            Rest::Leave => Resting::Left,
+            Rest::Wait(wake) => {
+                let woken = tokio::select! {
+                    () = wake.notified() => true,
+                    () = tokio::time::sleep(outbound.relay.settings.limits.linger) => false,
+                    () = outbound.shutdown.asked() => false,
+                };
+                match woken || !destinations.give_up(domain) {
+                    true if outbound.shutdown.is_asked() => Resting::Leave,
+                    true => Resting::Again,
+                    false => Resting::Left,
                 }
             }
         }
     }
 
-    async fn refuse(
-        &self,
-        group: Vec<Claimed>,
-        refusal: &Refusal,
-    ) -> Result<Option<Refusal>, RelayError> {
-        if let Some(message) = self.message_of(&group).await? {
-            let outcome = Outcome::Refused(refusal.clone());
-            self.record(message, all(group, &outcome)).await?;
-        }
-        Ok(None)
-    }
-
-    async fn message_of(&self, group: &[Claimed]) -> Result<Option<Stored>, RelayError> {
-        match group.first() {
-            Some(first) => self.relay.queue.message(first.message).await,
-            None => Ok(None),
+    async fn next_due(&self) -> Option<time::OffsetDateTime> {
+        let relay = &self.outbound.relay;
+        match relay.queue.next_due(&self.domain).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%error, "the queue cannot be read");
+                Some(later(
+                    relay.clock.now(),
+                    relay.settings.schedule.first_retry,
+                ))
+            }
         }
     }
 
+    /// The queue itself is in trouble: nothing was lost, and it is tried again after a while.
+    fn stop(&self, error: &RelayError) -> Batch {
+        let (relay, domain) = (&self.outbound.relay, &self.domain);
+        tracing::error!(%error, %domain, reason = Reason::Storage.as_str(), "deliveries pause");
+        let until = later(relay.clock.now(), relay.settings.schedule.first_retry);
+        relay.destinations.hold(domain, until);
+        Batch::Stop
+    }
+
+    async fn end(mut self) {
+        let ahead = std::mem::take(&mut self.ahead);
+        self.give_back(ahead).await;
+        if let Err(error) = self.recorded(0).await {
+            tracing::error!(%error, "outcomes could not be recorded; they are tried again");
+        }
+        if let Some(link) = self.link.take() {
+            link.close().await;
+        }
+    }
+}
+
+async fn claim(outbound: &Outbound, domain: &Domain) -> Result<Vec<Claimed>, RelayError> {
+    let relay = &outbound.relay;
+    let most = i64::try_from(BATCH).unwrap_or(1);
+    relay.queue.claim(domain, most, relay.clock.now()).await
+}
+
+impl Outbound {
     /// Commits, then tells the gateway, and wakes whoever carries the reports.
     async fn record(
         &self,
-        message: Stored,
+        message: Arc<Stored>,
         outcomes: Vec<(Claimed, Outcome)>,
     ) -> Result<(), RelayError> {
         let relay = &self.relay;
@@ -296,42 +376,6 @@ impl Outbound {
         }
         Ok(())
     }
-
-    /// Gives back what was claimed and not tried. If that fails too, the lease's end does it.
-    async fn give_back(&self, claims: Vec<Claimed>) {
-        let now = self.relay.clock.now();
-        if let Err(error) = self.relay.queue.release(claims, now).await {
-            tracing::warn!(%error, "claims stay leased until their time is up");
-        }
-    }
-
-    async fn next_due(&self, domain: &Domain) -> Option<time::OffsetDateTime> {
-        match self.relay.queue.next_due(domain).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::error!(%error, "the queue cannot be read");
-                Some(later(
-                    self.relay.clock.now(),
-                    self.relay.settings.schedule.first_retry,
-                ))
-            }
-        }
-    }
-
-    /// The queue itself is in trouble: nothing was lost, and it is tried again after a while.
-    fn stop(&self, domain: &Domain, error: &RelayError) -> Batch {
-        tracing::error!(%error, %domain, reason = Reason::Storage.as_str(), "deliveries pause");
-        let wait = self.relay.settings.schedule.first_retry;
-        let until = later(self.relay.clock.now(), wait);
-        self.relay.destinations.hold(domain, until);
-        Batch::Stop
-    }
-}
-
-/// Why a message was not offered to the peer.
-enum NoSession {
-    Unreachable(Refusal),
-    Unsendable(Refusal),
 }
 
 /// Claims of one message together, in the order of their first.
@@ -348,41 +392,11 @@ fn by_message(claims: Vec<Claimed>) -> VecDeque<Vec<Claimed>> {
     groups
 }
 
-fn all(group: Vec<Claimed>, outcome: &Outcome) -> Vec<(Claimed, Outcome)> {
+pub(super) fn all(group: Vec<Claimed>, outcome: &Outcome) -> Vec<(Claimed, Outcome)> {
     group
         .into_iter()
         .map(|claimed| (claimed, outcome.clone()))
         .collect()
-}
-
-/// Joins claims with verdicts; a recipient without one is tried again.
-fn outcomes(
-    group: Vec<Claimed>,
-    verdicts: Vec<Verdict>,
-    accepted: &Outcome,
-) -> Vec<(Claimed, Outcome)> {
-    let mut verdicts = verdicts.into_iter();
-    group
-        .into_iter()
-        .map(|claimed| {
-            let outcome = match verdicts.next() {
-                Some(Verdict::Accepted) => accepted.clone(),
-                Some(Verdict::Refused(refusal)) => Outcome::Refused(refusal),
-                None => Outcome::Refused(Refusal::transient(
-                    451,
-                    EnhancedStatus::TRY_LATER,
-                    "no verdict for this recipient",
-                )),
-            };
-            (claimed, outcome)
-        })
-        .collect()
-}
-
-fn all_lost(verdicts: &[Verdict]) -> bool {
-    verdicts
-        .iter()
-        .all(|verdict| matches!(verdict, Verdict::Refused(refusal) if refusal.is_transient()))
 }
 
 /// One line a recipient: the envelope's name follows the message through every relay.
@@ -395,7 +409,7 @@ fn log(message: &Stored, outcomes: &[(Claimed, Outcome)]) {
                 tracing::info!(%envelope, %domain, attempt, "relayed");
             }
             Outcome::Delivered => tracing::info!(%envelope, %domain, attempt, "delivered"),
-            Outcome::Refused(refusal) => {
+            Outcome::Refused(refusal) | Outcome::Damaged(refusal) => {
                 tracing::warn!(%envelope, %domain, attempt, code = %refusal.code,
                     status = %refusal.status, "not taken");
             }

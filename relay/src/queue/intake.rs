@@ -1,17 +1,20 @@
-//! Admission: a message and all its recipients in one group commit.
+//! Admission: messages with all their recipients, in one group commit.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use liaison_base::clock;
 use liaison_mail::port::Origin;
 use liaison_mail::{Domain, Envelope, MessageId, Recipient, Return};
-use liaison_store::body::{INLINE, Kept};
+use liaison_store::WorkFuture;
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 
-use super::{Queue, State, origin_column};
+use super::gather::Item;
+use super::{Queue, State, origin_column, statement};
 use crate::RelayError;
+use crate::admission::Sameness;
 
 /// A message that passed admission.
 #[derive(Clone)]
@@ -21,10 +24,44 @@ pub(crate) struct Intake {
     /// Whether the sender gave the envelope its identifier.
     pub(crate) named: bool,
     pub(crate) message_id: Option<MessageId>,
-    /// See [`crate::admission::sameness`].
-    pub(crate) sameness: String,
-    pub(crate) message: Arc<[u8]>,
+    pub(crate) sameness: Sameness,
+    /// This relay's own header lines, to go before the content.
+    pub(crate) trace: String,
+    pub(crate) content: Stowed,
+    /// Whether the content has octets above 127.
+    pub(crate) eight_bit: bool,
+    pub(crate) require_tls: bool,
     pub(crate) accepted_at: OffsetDateTime,
+}
+
+/// Content that is kept, or about to be in the commit of its row.
+#[derive(Clone, Debug)]
+pub(crate) enum Stowed {
+    /// Beside the row.
+    Inline(Arc<[u8]>),
+    /// In a file that is synced already.
+    File {
+        /// Its name.
+        name: String,
+        /// How many octets it has.
+        octets: u64,
+    },
+}
+
+impl Stowed {
+    pub(crate) fn octets(&self) -> u64 {
+        match self {
+            Self::Inline(content) => content.len() as u64,
+            Self::File { octets, .. } => *octets,
+        }
+    }
+}
+
+/// An admission with the numbers of its rows: the message's first, then its recipients'.
+#[derive(Clone)]
+pub(super) struct Numbered {
+    pub(super) intake: Arc<Intake>,
+    pub(super) numbers: Range<i64>,
 }
 
 impl Queue {
@@ -32,140 +69,246 @@ impl Queue {
     /// deliver. Recipients for whom the same message was taken before are left as they are: after
     /// a lost reply, the sender's second try changes nothing.
     pub(crate) async fn admit(&self, intake: Intake) -> Result<Vec<Domain>, RelayError> {
-        let _present = if intake.message.len() > INLINE {
-            Some(self.files.read().await)
-        } else {
-            None
-        };
-        let kept = self.bodies.keep(Arc::clone(&intake.message)).await?;
-        self.store
-            .write(move |tx| Box::pin(async move { insert(tx, intake, kept).await }))
-            .await
+        let numbers = self.numbers.take(numbers_of(&intake)).await?;
+        let intake = Arc::new(intake);
+        self.intakes.write(Numbered { intake, numbers }).await
     }
+}
+
+/// How many rows an admission makes at most, in the tables that share numbers.
+pub(super) fn numbers_of(intake: &Intake) -> i64 {
+    1 + i64::try_from(intake.envelope.recipients.len()).unwrap_or(0)
+}
+
+impl Item for Numbered {
+    type Written = Vec<Domain>;
+
+    fn octets(&self) -> usize {
+        match &self.intake.content {
+            Stowed::Inline(content) => content.len(),
+            Stowed::File { .. } => 0,
+        }
+    }
+
+    fn write_all<'c>(
+        tx: &'c mut AnyConnection,
+        items: Arc<Vec<Self>>,
+    ) -> WorkFuture<'c, Vec<Vec<Domain>>, RelayError> {
+        Box::pin(async move { insert(tx, &items).await })
+    }
+}
+
+/// A recipient that was not taken before.
+struct Fresh<'a> {
+    id: i64,
+    message: i64,
+    sameness: [u8; 16],
+    intake: &'a Intake,
+    recipient: &'a Recipient,
 }
 
 /// Inserts within a transaction; see [`Queue::admit`].
 pub(super) async fn insert(
     tx: &mut AnyConnection,
-    intake: Intake,
-    kept: Kept,
-) -> Result<Vec<Domain>, RelayError> {
-    let known = known(tx, &intake.sameness).await?;
-    let mut seen = HashSet::new();
-    let fresh: Vec<&Recipient> = intake
-        .envelope
-        .recipients
+    items: &[Numbered],
+) -> Result<Vec<Vec<Domain>>, RelayError> {
+    let mut seen = known(tx, items).await?;
+    let mut messages = Vec::new();
+    let mut recipients = Vec::new();
+    let mut answers = Vec::with_capacity(items.len());
+    for item in items {
+        let (mut domains, mut numbers) = (Vec::new(), item.numbers.clone());
+        let Some(message) = numbers.next() else {
+            return Err(liaison_store::StoreError::Row("an admission without a number").into());
+        };
+        for recipient in &item.intake.envelope.recipients {
+            let sameness = item.intake.sameness.of(&recipient.address);
+            let Some(id) = numbers.next().filter(|_| seen.insert(sameness)) else {
+                continue;
+            };
+            recipients.push(Fresh {
+                id,
+                message,
+                sameness,
+                intake: &item.intake,
+                recipient,
+            });
+            let domain = recipient.address.domain();
+            if !domains.contains(domain) {
+                domains.push(domain.clone());
+            }
+        }
+        if !domains.is_empty() {
+            messages.push((message, &*item.intake));
+        }
+        answers.push(domains);
+    }
+    insert_messages(tx, &messages).await?;
+    insert_bodies(tx, &messages).await?;
+    insert_recipients(tx, &recipients).await?;
+    Ok(answers)
+}
+
+/// What of these was taken before.
+async fn known(
+    tx: &mut AnyConnection,
+    items: &[Numbered],
+) -> Result<HashSet<[u8; 16]>, RelayError> {
+    let asked: Vec<[u8; 16]> = items
         .iter()
-        .filter(|recipient| {
-            let key = recipient.address.key();
-            !known.contains(&key) && seen.insert(key)
+        .flat_map(|item| {
+            let intake = &item.intake;
+            let recipients = intake.envelope.recipients.iter();
+            recipients.map(|one| intake.sameness.of(&one.address))
         })
         .collect();
-    if fresh.is_empty() {
-        return Ok(Vec::new());
-    }
-    let message = insert_message(tx, &intake).await?;
-    sqlx::query("INSERT INTO relay_body (message, file, octets) VALUES ($1, $2, $3)")
-        .bind(message)
-        .bind(kept.file)
-        .bind(kept.inline)
-        .execute(&mut *tx)
-        .await?;
-    let mut domains = Vec::new();
-    for recipient in fresh {
-        insert_recipient(tx, message, &intake, recipient).await?;
-        let domain = recipient.address.domain();
-        if !domains.contains(domain) {
-            domains.push(domain.clone());
+    let mut known = HashSet::new();
+    for list in statement::lists(&asked) {
+        let text = statement::among(
+            "SELECT sameness FROM relay_recipient WHERE sameness IN",
+            1,
+            list.len(),
+            "",
+        );
+        let query = list
+            .iter()
+            .fold(sqlx::query(text), |query, one| query.bind(one.to_vec()));
+        for row in query.fetch_all(&mut *tx).await? {
+            let sameness: Vec<u8> = row.try_get(0)?;
+            if let Ok(sameness) = <[u8; 16]>::try_from(sameness) {
+                known.insert(sameness);
+            }
         }
     }
-    Ok(domains)
+    Ok(known)
 }
 
-/// The recipients of earlier admissions of the same message.
-async fn known(tx: &mut AnyConnection, sameness: &str) -> Result<HashSet<String>, RelayError> {
-    let rows = sqlx::query("SELECT address_key FROM relay_recipient WHERE sameness = $1")
-        .bind(sameness)
-        .fetch_all(tx)
-        .await?;
-    Ok(rows
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<_, _>>()?)
-}
-
-async fn insert_message(tx: &mut AnyConnection, intake: &Intake) -> Result<i64, RelayError> {
-    let (origin, speaks_for) = origin_column(&intake.origin);
-    let ret = match intake.envelope.ret {
-        Return::Full => "FULL",
-        Return::Headers => "HDRS",
-    };
-    let row = sqlx::query(
-        "INSERT INTO relay_message (origin, speaks_for, envelope_id, named, reverse_path, ret,
-                                    urgency, message_id, size, accepted_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
-    )
-    .bind(origin)
-    .bind(speaks_for)
-    .bind(intake.envelope.id.as_str().to_owned())
-    .bind(i64::from(intake.named))
-    .bind(intake.envelope.from.to_string())
-    .bind(ret)
-    .bind(intake.envelope.urgency.rank())
-    .bind(intake.message_id.as_ref().map(|id| id.as_str().to_owned()))
-    .bind(i64::try_from(intake.message.len()).unwrap_or(i64::MAX))
-    .bind(clock::millis(intake.accepted_at))
-    .fetch_one(tx)
-    .await?;
-    Ok(row.try_get(0)?)
-}
-
-async fn insert_recipient(
+async fn insert_messages(
     tx: &mut AnyConnection,
-    message: i64,
-    intake: &Intake,
-    recipient: &Recipient,
+    messages: &[(i64, &Intake)],
 ) -> Result<(), RelayError> {
-    let at = clock::millis(intake.accepted_at);
-    let row = sqlx::query(
-        "INSERT INTO relay_recipient (message, sameness, address, address_key, domain, original,
-                                      notify, urgency, state, attempts, next_attempt_at,
-                                      lease_until, delay_told)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, 0) RETURNING id",
-    )
-    .bind(message)
-    .bind(intake.sameness.clone())
-    .bind(recipient.address.to_string())
-    .bind(recipient.address.key())
-    .bind(recipient.address.domain().as_str().to_owned())
-    .bind(recipient.original.as_ref().map(ToString::to_string))
-    .bind(recipient.notify.to_string())
-    .bind(intake.envelope.urgency.rank())
-    .bind(State::Queued.as_str())
-    .bind(at)
-    .fetch_one(&mut *tx)
-    .await?;
-    add_history(tx, row.try_get(0)?, at, (State::Queued, 0), None).await
+    for run in statement::runs(messages) {
+        let text = statement::insert(
+            "INSERT INTO relay_message (id, origin, speaks_for, envelope_id, named, reverse_path,
+                                        ret, urgency, message_id, trace, size, eight_bit,
+                                        require_tls, accepted_at) VALUES",
+            run.len(),
+            14,
+        );
+        let mut query = sqlx::query(text);
+        for (id, intake) in run {
+            let (origin, speaks_for) = origin_column(&intake.origin);
+            let ret = match intake.envelope.ret {
+                Return::Full => "FULL",
+                Return::Headers => "HDRS",
+            };
+            let size = intake.content.octets() + intake.trace.len() as u64;
+            query = query
+                .bind(*id)
+                .bind(origin)
+                .bind(speaks_for)
+                .bind(intake.envelope.id.as_str().to_owned())
+                .bind(i64::from(intake.named))
+                .bind(intake.envelope.from.to_string())
+                .bind(ret)
+                .bind(intake.envelope.urgency.rank())
+                .bind(intake.message_id.as_ref().map(|id| id.as_str().to_owned()))
+                .bind(intake.trace.clone())
+                .bind(i64::try_from(size).unwrap_or(i64::MAX))
+                .bind(i64::from(intake.eight_bit))
+                .bind(i64::from(intake.require_tls))
+                .bind(clock::millis(intake.accepted_at));
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
 }
 
-/// Adds a line to the history of a recipient; none is ever changed.
+async fn insert_bodies(
+    tx: &mut AnyConnection,
+    messages: &[(i64, &Intake)],
+) -> Result<(), RelayError> {
+    for run in statement::runs(messages) {
+        let head = "INSERT INTO relay_body (message, file, octets) VALUES";
+        let mut query = sqlx::query(statement::insert(head, run.len(), 3));
+        for (id, intake) in run {
+            let (file, octets) = match &intake.content {
+                Stowed::Inline(content) => (None, Some(content.to_vec())),
+                Stowed::File { name, .. } => (Some(name.clone()), None),
+            };
+            query = query.bind(*id).bind(file).bind(octets);
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+async fn insert_recipients(
+    tx: &mut AnyConnection,
+    recipients: &[Fresh<'_>],
+) -> Result<(), RelayError> {
+    for run in statement::runs(recipients) {
+        let text = statement::insert(
+            "INSERT INTO relay_recipient (id, message, sameness, address, domain, original, notify,
+                                          urgency, state, attempts, next_attempt_at, claimed_at,
+                                          lease_until, token, delay_told) VALUES",
+            run.len(),
+            15,
+        );
+        let mut query = sqlx::query(text);
+        for one in run {
+            let recipient = one.recipient;
+            query = query
+                .bind(one.id)
+                .bind(one.message)
+                .bind(one.sameness.to_vec())
+                .bind(recipient.address.to_string())
+                .bind(recipient.address.domain().as_str().to_owned())
+                .bind(recipient.original.as_ref().map(ToString::to_string))
+                .bind(recipient.notify.to_string())
+                .bind(one.intake.envelope.urgency.rank())
+                .bind(State::Queued.as_str())
+                .bind(0_i64)
+                .bind(0_i64)
+                .bind(0_i64)
+                .bind(0_i64)
+                .bind(0_i64)
+                .bind(0_i64);
+        }
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
+}
+
+/// A line in the history of a recipient: a try from its beginning to its end, or a change without
+/// one. None is ever changed.
+pub(super) struct HistoryLine {
+    pub(super) recipient: i64,
+    pub(super) began_at: Option<i64>,
+    pub(super) at: i64,
+    pub(super) state: State,
+    pub(super) attempt: i64,
+    pub(super) reply: Option<String>,
+}
+
 pub(super) async fn add_history(
     tx: &mut AnyConnection,
-    recipient: i64,
-    at: i64,
-    (state, attempt): (State, i64),
-    reply: Option<String>,
+    lines: &[HistoryLine],
 ) -> Result<(), RelayError> {
-    sqlx::query(
-        "INSERT INTO relay_history (recipient, at, state, attempt, reply)
-         VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(recipient)
-    .bind(at)
-    .bind(state.as_str())
-    .bind(attempt)
-    .bind(reply)
-    .execute(tx)
-    .await?;
+    for run in statement::runs(lines) {
+        let head =
+            "INSERT INTO relay_history (recipient, began_at, at, state, attempt, reply) VALUES";
+        let mut query = sqlx::query(statement::insert(head, run.len(), 6));
+        for line in run {
+            query = query
+                .bind(line.recipient)
+                .bind(line.began_at)
+                .bind(line.at)
+                .bind(line.state.as_str())
+                .bind(line.attempt)
+                .bind(line.reply.clone());
+        }
+        query.execute(&mut *tx).await?;
+    }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Claims, and how they end without an outcome.
 //!
 //! A claim writes three things into a recipient's row: `lease_until`, the name of the process that
-//! holds it ([`liaison_store::Holder`]) and the number of this attempt, which is its fencing token.
-//! Whatever is written about a claimed recipient afterwards asks for `state = 'active' AND
-//! attempts = token` in the same statement. Leases end when their time is up or when their holder
-//! is no longer alive; each process on the database ends the leases of all.
+//! holds it ([`liaison_store::Holder`]) and a number of its own, which is its fencing token.
+//! Whatever is written about a claimed recipient afterwards asks for `state = 'active' AND token =
+//! …` in the same statement. Leases end when their time is up or when their holder is no longer
+//! alive; each process on the database ends the leases of all.
 
 use liaison_base::clock;
 use liaison_mail::{Address, Domain, Recipient};
@@ -13,9 +13,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 
-use super::intake::add_history;
+use super::intake::{HistoryLine, add_history};
 use super::schedule::later;
-use super::{Queue, State, notify};
+use super::{Queue, State, notify, statement};
 use crate::RelayError;
 
 /// A recipient leased to a worker.
@@ -24,9 +24,12 @@ pub(crate) struct Claimed {
     pub(crate) id: i64,
     pub(crate) message: i64,
     pub(crate) recipient: Recipient,
-    /// This try included; also the lease's token.
+    /// This try included.
     pub(crate) attempts: u32,
     pub(crate) delay_told: bool,
+    /// The lease's token: new with every claim.
+    pub(super) token: i64,
+    pub(super) claimed_at: i64,
     urgency: i64,
 }
 
@@ -42,6 +45,7 @@ impl Queue {
     ) -> Result<Vec<Claimed>, RelayError> {
         let lease_until = clock::millis(later(now, self.schedule.lease));
         let now = clock::millis(now);
+        let token = self.numbers.take(1).await?.start;
         let domain = domain.as_str().to_owned();
         let holder = self.holder.name().to_owned();
         let mut claimed = self
@@ -54,15 +58,11 @@ impl Queue {
                         .bind(domain)
                         .bind(limit)
                         .bind(now)
+                        .bind(token)
                         .bind(holder)
                         .fetch_all(&mut *tx)
                         .await?;
-                    let claimed = rows.iter().map(claimed).collect::<Result<Vec<_>, _>>()?;
-                    for one in &claimed {
-                        let step = (State::Active, i64::from(one.attempts));
-                        add_history(tx, one.id, now, step, None).await?;
-                    }
-                    Ok::<_, RelayError>(claimed)
+                    rows.iter().map(claimed).collect::<Result<Vec<_>, _>>()
                 })
             })
             .await?;
@@ -80,19 +80,22 @@ impl Queue {
         self.store
             .write(move |tx| {
                 Box::pin(async move {
-                    for one in claims {
-                        let changed = sqlx::query(
-                            "UPDATE relay_recipient SET state = 'queued'
-                             WHERE id = $1 AND state = 'active' AND attempts = $2",
-                        )
-                        .bind(one.id)
-                        .bind(i64::from(one.attempts))
-                        .execute(&mut *tx)
-                        .await?;
-                        if changed.rows_affected() == 1 {
-                            let step = (State::Queued, i64::from(one.attempts));
-                            add_history(tx, one.id, now, step, None).await?;
-                        }
+                    for (token, claims) in by_token(&claims) {
+                        let ids: Vec<i64> = claims.iter().map(|one| one.id).collect();
+                        let given = give_back(tx, token, &ids).await?;
+                        let lines: Vec<HistoryLine> = claims
+                            .iter()
+                            .filter(|one| given.contains(&one.id))
+                            .map(|one| HistoryLine {
+                                recipient: one.id,
+                                began_at: Some(one.claimed_at),
+                                at: now,
+                                state: State::Queued,
+                                attempt: i64::from(one.attempts),
+                                reply: None,
+                            })
+                            .collect();
+                        add_history(tx, &lines).await?;
                     }
                     Ok(())
                 })
@@ -165,7 +168,8 @@ impl Queue {
 
 /// What is due for a domain, past what other processes are claiming at this moment.
 const CLAIM: &str = "UPDATE relay_recipient
-     SET state = 'active', attempts = attempts + 1, lease_until = $1, holder = $5
+     SET state = 'active', attempts = attempts + 1, lease_until = $1, claimed_at = $4, token = $5,
+         holder = $6
      WHERE id IN (
          SELECT id FROM (
              SELECT id FROM relay_recipient
@@ -176,10 +180,10 @@ const CLAIM: &str = "UPDATE relay_recipient
              SELECT id FROM relay_recipient
              WHERE domain = $2 AND state = 'deferred' AND next_attempt_at <= $4
              ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS again)
-     RETURNING id, message, address, original, notify, attempts, delay_told, urgency";
+     RETURNING id, message, address, original, notify, attempts, delay_told, urgency, token,
+               claimed_at";
 
-/// Leases that ran out, past what their holders are recording at this moment. One without a
-/// holder is of a release that had none, whose process was alone and is gone.
+/// Leases that ran out, past what their holders are recording at this moment.
 const END: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL
      WHERE id IN (
          SELECT id FROM relay_recipient
@@ -187,20 +191,65 @@ const END: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL
            AND (lease_until < $1 OR holder IS NULL OR holder NOT IN (
                     SELECT holder FROM lease_holder WHERE alive_until >= $1))
          FOR UPDATE SKIP LOCKED)
-     RETURNING id, attempts, domain";
+     RETURNING id, attempts, domain, claimed_at";
+
+/// Claims by their tokens: those of one claim usually are together.
+pub(super) fn by_token(claims: &[Claimed]) -> Vec<(i64, Vec<&Claimed>)> {
+    let mut groups: Vec<(i64, Vec<&Claimed>)> = Vec::new();
+    for claim in claims {
+        match groups.iter_mut().find(|(token, _)| *token == claim.token) {
+            Some((_, group)) => group.push(claim),
+            None => groups.push((claim.token, vec![claim])),
+        }
+    }
+    groups
+}
+
+/// Answers with those whose lease still held.
+async fn give_back(
+    tx: &mut AnyConnection,
+    token: i64,
+    ids: &[i64],
+) -> Result<Vec<i64>, RelayError> {
+    let mut given = Vec::new();
+    for list in statement::lists(ids) {
+        let text = statement::among(
+            "UPDATE relay_recipient SET state = 'queued'
+             WHERE state = 'active' AND token = $1 AND id IN",
+            2,
+            list.len(),
+            "RETURNING id",
+        );
+        let query = list
+            .iter()
+            .fold(sqlx::query(text).bind(token), |query, id| query.bind(*id));
+        for row in query.fetch_all(&mut *tx).await? {
+            given.push(row.try_get(0)?);
+        }
+    }
+    Ok(given)
+}
 
 async fn end_leases(tx: &mut AnyConnection, now: i64) -> Result<Vec<Domain>, RelayError> {
     let text = locking(tx, END);
     let rows = sqlx::query(text).bind(now).fetch_all(&mut *tx).await?;
     let mut domains = Vec::new();
+    let mut lines = Vec::with_capacity(rows.len());
     for row in &rows {
-        let step = (State::Queued, row.try_get(1)?);
-        add_history(tx, row.try_get(0)?, now, step, None).await?;
+        lines.push(HistoryLine {
+            recipient: row.try_get(0)?,
+            began_at: Some(row.try_get(3)?),
+            at: now,
+            state: State::Queued,
+            attempt: row.try_get(1)?,
+            reply: None,
+        });
         let domain = Domain::parse(&row.try_get::<String, _>(2)?)?;
         if !domains.contains(&domain) {
             domains.push(domain);
         }
     }
+    add_history(tx, &lines).await?;
     Ok(domains)
 }
 
@@ -216,6 +265,8 @@ fn claimed(row: &AnyRow) -> Result<Claimed, RelayError> {
         },
         attempts: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
         delay_told: row.try_get::<i64, _>("delay_told")? != 0,
+        token: row.try_get("token")?,
+        claimed_at: row.try_get("claimed_at")?,
         urgency: row.try_get("urgency")?,
     })
 }

@@ -1,38 +1,42 @@
 //! The queue: every message that this relay answers for, in SQLite or in PostgreSQL, where several
 //! processes work on it.
 //!
-//! The unit is one recipient of one message. Its states:
+//! The unit is one recipient of one message. A message that is being received is *incoming*: it is
+//! nobody's but its sender's until it is admitted. From then on:
 //!
 //! ```text
-//!                     admit (one group commit a message, then 250)
+//!                     admit (one group commit for many messages, then 250)
 //!                                   |
 //!                                   v
-//!                 release      +---------+
-//!              +-------------> | queued  |
-//!              |               +---------+
+//!                 release      +---------+  hold    +--------+
+//!              +-------------> | queued  | -------> |  held  |  until an operator releases it
+//!              |               +---------+ <------- +--------+
 //!              |                    | claim: leased to one worker, attempts + 1
 //!              |                    v
 //!  restart, +--+------+        +---------+   relayed    +-----------+
 //!  lease    |         | <----- | active  | -----------> |  relayed  |  250 from the next relay
 //!  expired  +---------+        +---------+ -----------> | delivered |  filed by our gateway
 //!              |                ^       |  -----------> |  failed   |  5xx, no route, expired
-//!              |        claim,  |       | 4xx,          +-----------+  (with a report)
-//!              |        when due|       v no answer        done: kept as history, body removed
-//!              |               +----------+
-//!              +-------------> | deferred |  next_attempt_at: backoff, or the hour at which the
-//!                              +----------+  sender is told of the delay, or that of expiry
+//!              |        claim,  |       |  -----------> |  corrupt  |  not what was stored
+//!              |        when due|       | 4xx,          +-----------+  (the last two with a report)
+//!              |                |       v no answer        done: kept as history, body removed
+//!              |               +----------+   cancel    +-----------+
+//!              +-------------> | deferred | ----------> | cancelled |  also from queued and held
+//!                              +----------+             +-----------+
+//!                      next_attempt_at: backoff, or the hour at which the sender is told of the
+//!                      delay, or that of expiry
 //! ```
 //!
-//! Every change is a row of history, written in the same commit, and a report that the change
-//! calls for enters the queue in that commit too: none is lost or made twice by a crash.
+//! Every change is a row of history, written in the same commit (a try is one row, from its
+//! beginning to its end), and a report that the change calls for enters the queue in that commit
+//! too: none is lost or made twice by a crash.
 //!
 //! # Leases
-//! A claim counts an attempt, and the attempt's number is the lease's fencing token: a worker that
-//! was taken for dead and comes back finds another number in the row, and what it then records is
-//! ignored. A lease ends when its time is up, or when the process that holds it has given no sign
-//! of life for longer than its patience ([`liaison_store::holder`]). One process works on a SQLite
-//! file (a lock beside it sees to that), so there the leases of a process that was killed end as
-//! soon as the next one starts.
+//! Every claim has a fencing token of its own: a worker that was taken for dead and comes back
+//! finds another in the row, and what it then records is ignored. A lease ends when its time is
+//! up, or when the process that holds it has given no sign of life for longer than its patience
+//! ([`liaison_store::holder`]). One process works on a SQLite file (a lock beside it sees to
+//! that), so there the leases of a process that was killed end as soon as the next one starts.
 //!
 //! A process that has queued something for a domain tells the others on its database
 //! ([`Queue::tell`]); they look at once ([`crate::outbound`]).
@@ -41,11 +45,16 @@
 //! - [`schedule`]: when to try again. [`transition`]: from a state and an outcome to the next.
 //! - [`tables`]: the SQL of the tables. [`intake`]: admission. [`lease`]: claim, release, sweep.
 //! - [`record`]: outcomes, reports and their commit.
+//! - [`gather`]: what arrives together is written together. [`statement`]: SQL about many rows.
+//!   [`numbers`]: the numbers of rows.
 
+mod gather;
 pub(crate) mod intake;
 pub(crate) mod lease;
+mod numbers;
 pub(crate) mod record;
 mod schedule;
+mod statement;
 mod tables;
 mod transition;
 
@@ -61,10 +70,15 @@ use liaison_store::{Holder, News, Store, StoreError};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use time::OffsetDateTime;
-use tokio::sync::RwLock;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use crate::RelayError;
 use crate::settings::{Schedule, Settings};
+
+use gather::Gather;
+use intake::{Numbered, Stowed};
+use numbers::Numbers;
+use record::Ended;
 
 pub(crate) use schedule::later;
 pub(crate) use tables::SCHEMA;
@@ -79,12 +93,15 @@ pub(crate) struct Queue {
     schedule: Schedule,
     /// Names this process in its claims.
     holder: Holder,
+    numbers: Numbers,
+    intakes: Gather<Numbered>,
+    outcomes: Gather<Ended>,
     /// Held for reading from the write of a large body to the commit of its row, and for writing
     /// while a body without a row is removed: equal bodies share one file.
     files: Arc<RwLock<()>>,
 }
 
-/// A message as the queue keeps it, without recipients and body.
+/// A message as the queue keeps it, without recipients and content.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) id: i64,
@@ -94,7 +111,21 @@ pub(crate) struct Stored {
     /// Whether the sender gave the envelope its identifier, or this relay did.
     pub(crate) named: bool,
     pub(crate) message_id: Option<MessageId>,
+    /// This relay's own header lines, which go before the content.
+    pub(crate) trace: String,
+    /// Octets in all.
+    pub(crate) size: u64,
+    pub(crate) eight_bit: bool,
+    pub(crate) require_tls: bool,
     pub(crate) accepted_at: OffsetDateTime,
+}
+
+/// A message with where its content is.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) message: Arc<Stored>,
+    /// `None` when the queue has lost it, or was not asked for it.
+    pub(crate) content: Option<Stowed>,
 }
 
 impl Queue {
@@ -109,10 +140,13 @@ impl Queue {
         let patience = settings.schedule.takeover;
         let queue = Self {
             holder: store.enter("relay", clock, patience).await?,
-            store,
             bodies: Bodies::open(settings.bodies.clone())?,
             schedule: settings.schedule.clone(),
+            numbers: Numbers::new(store.clone()),
+            intakes: Gather::start(store.clone()),
+            outcomes: Gather::start(store.clone()),
             files: Arc::default(),
+            store,
         };
         let released = queue.release_expired(now).await?;
         if !released.is_empty() {
@@ -124,15 +158,12 @@ impl Queue {
         Ok(queue)
     }
 
-    /// The reading side of the database.
-    pub(crate) fn rows(&self) -> &sqlx::AnyPool {
-        self.store.read()
-    }
-
     /// Tells the other processes on the database that something is due for a domain. Call it
     /// after the commit.
     pub(crate) fn tell(&self, domain: &Domain) {
-        self.store.tell(&format!("{DUE}{domain}"));
+        if self.is_shared() {
+            self.store.tell(&format!("{DUE}{domain}"));
+        }
     }
 
     /// Whether other processes may work on it.
@@ -145,31 +176,79 @@ impl Queue {
         self.store.news()
     }
 
-    /// The message of a claim; `None` when its row is gone.
-    pub(crate) async fn message(&self, id: i64) -> Result<Option<Stored>, RelayError> {
-        sqlx::query(
-            "SELECT id, origin, speaks_for, envelope_id, named, reverse_path, ret, urgency,
-                    message_id, accepted_at
-             FROM relay_message WHERE id = $1",
-        )
-        .bind(id)
-        .fetch_optional(self.rows())
-        .await?
-        .map(|row| stored(&row))
-        .transpose()
+    /// The reading side of the database.
+    pub(crate) fn rows(&self) -> &sqlx::AnyPool {
+        self.store.read()
     }
 
-    /// The message's octets, `Received` line first.
-    pub(crate) async fn body(&self, message: i64) -> Result<Arc<[u8]>, RelayError> {
-        let row = sqlx::query("SELECT octets, file FROM relay_body WHERE message = $1")
-            .bind(message)
-            .fetch_one(self.rows())
-            .await?;
+    /// The messages of claims, in no order; those whose row is gone are left out. Their content is
+    /// loaded too if it lies beside its row.
+    pub(crate) async fn load(
+        &self,
+        messages: &[i64],
+        with_content: bool,
+    ) -> Result<Vec<Loaded>, RelayError> {
+        let mut loaded = Vec::with_capacity(messages.len());
+        for list in statement::lists(messages) {
+            let head = match with_content {
+                true => {
+                    "SELECT m.id, origin, speaks_for, envelope_id, named, reverse_path, ret,
+                            urgency, message_id, trace, size, eight_bit, require_tls, accepted_at,
+                            b.octets, b.file
+                     FROM relay_message AS m LEFT JOIN relay_body AS b ON b.message = m.id
+                     WHERE m.id IN"
+                }
+                false => {
+                    "SELECT id, origin, speaks_for, envelope_id, named, reverse_path, ret,
+                            urgency, message_id, trace, size, eight_bit, require_tls, accepted_at
+                     FROM relay_message WHERE id IN"
+                }
+            };
+            let text = statement::among(head, 1, list.len(), "");
+            let query = list
+                .iter()
+                .fold(sqlx::query(text), |query, id| query.bind(*id));
+            for row in query.fetch_all(self.rows()).await? {
+                let message = stored(&row)?;
+                let content = match with_content {
+                    true => content(&row, &message)?,
+                    false => None,
+                };
+                loaded.push(Loaded {
+                    message: Arc::new(message),
+                    content,
+                });
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Reads content that has a file of its own.
+    pub(crate) async fn file(&self, name: &str) -> Result<Arc<[u8]>, RelayError> {
         let kept = Kept {
-            inline: row.try_get(0)?,
-            file: row.try_get(1)?,
+            inline: None,
+            file: Some(name.to_owned()),
         };
         Ok(self.bodies.read(kept).await?)
+    }
+
+    /// Keeps the content of a message that is about to be admitted. The guard is to be held until
+    /// it is: the file has no row before.
+    pub(crate) async fn stow(
+        &self,
+        content: Arc<[u8]>,
+    ) -> Result<(Stowed, Option<OwnedRwLockReadGuard<()>>), RelayError> {
+        if content.len() <= liaison_store::body::INLINE {
+            return Ok((Stowed::Inline(content), None));
+        }
+        let present = Arc::clone(&self.files).read_owned().await;
+        let octets = content.len() as u64;
+        let kept = self.bodies.keep(content).await?;
+        let stowed = match kept.file {
+            Some(name) => Stowed::File { name, octets },
+            None => return Err(StoreError::Row("a large body without a file").into()),
+        };
+        Ok((stowed, Some(present)))
     }
 
     /// Forgets what was finished before `limit`, a bounded number at a time. Returns how many.
@@ -214,7 +293,7 @@ impl Queue {
     pub(crate) async fn remove_body(&self, file: &str) -> Result<(), RelayError> {
         let _alone = self.files.write().await;
         let shared = sqlx::query("SELECT 1 FROM relay_body WHERE file = $1 LIMIT 1")
-            .bind(file)
+            .bind(file.to_owned())
             .fetch_optional(self.rows())
             .await?
             .is_some();
@@ -223,6 +302,19 @@ impl Queue {
         }
         Ok(())
     }
+}
+
+fn content(row: &AnyRow, message: &Stored) -> Result<Option<Stowed>, RelayError> {
+    let octets: Option<Vec<u8>> = row.try_get("octets")?;
+    let file: Option<String> = row.try_get("file")?;
+    Ok(match (octets, file) {
+        (Some(octets), _) => Some(Stowed::Inline(octets.into())),
+        (None, Some(name)) => Some(Stowed::File {
+            name,
+            octets: message.size.saturating_sub(message.trace.len() as u64),
+        }),
+        (None, None) => None,
+    })
 }
 
 /// How a word about a domain begins; see [`Queue::tell`].
@@ -272,6 +364,10 @@ fn stored(row: &AnyRow) -> Result<Stored, RelayError> {
         message_id: row
             .try_get::<Option<String>, _>("message_id")?
             .and_then(|id| MessageId::parse(&id).ok()),
+        trace: row.try_get("trace")?,
+        size: u64::try_from(row.try_get::<i64, _>("size")?).unwrap_or(0),
+        eight_bit: row.try_get::<i64, _>("eight_bit")? != 0,
+        require_tls: row.try_get::<i64, _>("require_tls")? != 0,
         accepted_at: clock::from_millis(row.try_get("accepted_at")?),
     })
 }
@@ -284,6 +380,7 @@ fn notify(text: &str) -> Result<Notify, RelayError> {
 mod tests {
     use super::intake::Intake;
     use super::*;
+    use crate::admission::Sameness;
     use crate::notices::Reporter;
     use liaison_base::clock::ManualClock;
     use liaison_mail::{Address, EnhancedStatus, Recipient, Refusal};
@@ -335,8 +432,11 @@ mod tests {
                 },
                 named: true,
                 message_id: None,
-                sameness: id.to_owned(),
-                message: b"sealed".as_slice().into(),
+                sameness: Sameness::new(&Origin::Local, id, None),
+                trace: "Received: by relay.ch.test\r\n".to_owned(),
+                content: Stowed::Inline(b"sealed".as_slice().into()),
+                eight_bit: false,
+                require_tls: false,
                 accepted_at: self.clock.now(),
             };
             self.queue.admit(intake).await.unwrap()
@@ -348,7 +448,7 @@ mod tests {
         }
 
         async fn record(&self, claimed: lease::Claimed, outcome: Outcome) -> record::Recorded {
-            let message = self.queue.message(claimed.message).await.unwrap().unwrap();
+            let message = self.message(claimed.message).await.unwrap();
             let reporter = Reporter::new(&ehpad(), &[]).unwrap();
             self.queue
                 .record(
@@ -359,6 +459,11 @@ mod tests {
                 )
                 .await
                 .unwrap()
+        }
+
+        async fn message(&self, id: i64) -> Option<Arc<Stored>> {
+            let loaded = self.queue.load(&[id], false).await.unwrap();
+            loaded.into_iter().next().map(|one| one.message)
         }
 
         async fn reports(&self) -> usize {
@@ -388,7 +493,7 @@ mod tests {
         }
         let mut order = Vec::new();
         for one in bench.claim().await {
-            let message = bench.queue.message(one.message).await.unwrap().unwrap();
+            let message = bench.message(one.message).await.unwrap();
             order.push(message.envelope.id.to_string());
         }
         assert_eq!(order, ["urgent", "first", "second", "info"]);
@@ -458,13 +563,16 @@ mod tests {
         let bench = bench().await;
         bench.admit("n1", Urgency::Normal, &["a@ehpad.test"]).await;
         bench.admit("n2", Urgency::Normal, &["b@ehpad.test"]).await;
-        let claimed = bench.claim().await.remove(0);
+        let mut claims = bench.claim().await;
+        let (other, claimed) = (claims.remove(1).message, claims.remove(0));
         let id = claimed.message;
         bench
             .record(claimed, Outcome::Relayed { reports: true })
             .await;
         assert!(
-            bench.queue.body(id).await.is_err(),
+            bench.queue.load(&[id], true).await.unwrap()[0]
+                .content
+                .is_none(),
             "the body of what is done is kept"
         );
         bench.clock.advance(Duration::from_secs(1));
@@ -472,7 +580,7 @@ mod tests {
             bench.queue.forget_before(bench.clock.now()).await.unwrap(),
             1
         );
-        assert!(bench.queue.message(id).await.unwrap().is_none());
-        assert!(bench.queue.message(id + 1).await.unwrap().is_some());
+        assert!(bench.message(id).await.is_none());
+        assert!(bench.message(other).await.is_some());
     }
 }

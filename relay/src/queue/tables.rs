@@ -7,10 +7,15 @@ use liaison_store::Schema;
 pub(crate) const SCHEMA: Schema = Schema {
     component: "relay",
     migrations: &[
-        // origin is the peer's name, or empty for the own gateway; speaks_for its domains when
-        // the message was taken. sameness: see admission::sameness. lease_until matters in the
-        // state 'active' only, next_attempt_at in 'deferred' only.
-        "CREATE TABLE relay_message (
+        // relay_number: where numbers of messages, recipients and claims go on. origin is the
+        // peer's name, or empty for the own gateway; speaks_for its domains when the message was
+        // taken. trace: the relay's own header lines, which go before the body. sameness: see
+        // admission::sameness. claimed_at, lease_until and token matter in the state 'active'
+        // only, next_attempt_at in 'deferred' only.
+        "CREATE TABLE relay_number (next BIGINT NOT NULL);
+         INSERT INTO relay_number (next) VALUES (1);
+
+         CREATE TABLE relay_message (
              id INTEGER PRIMARY KEY,
              origin TEXT NOT NULL,
              speaks_for TEXT NOT NULL,
@@ -20,15 +25,18 @@ pub(crate) const SCHEMA: Schema = Schema {
              ret TEXT NOT NULL,
              urgency BIGINT NOT NULL,
              message_id TEXT,
+             trace TEXT NOT NULL,
              size BIGINT NOT NULL,
+             eight_bit BIGINT NOT NULL,
+             require_tls BIGINT NOT NULL,
              accepted_at BIGINT NOT NULL,
              done_at BIGINT
          );
-         CREATE INDEX relay_message_envelope ON relay_message (envelope_id, origin);
+         CREATE INDEX relay_message_envelope ON relay_message (envelope_id);
          CREATE INDEX relay_message_done ON relay_message (done_at) WHERE done_at IS NOT NULL;
 
          CREATE TABLE relay_body (
-             message BIGINT PRIMARY KEY REFERENCES relay_message (id) ON DELETE CASCADE,
+             message INTEGER PRIMARY KEY REFERENCES relay_message (id) ON DELETE CASCADE,
              file TEXT,
              octets BLOB
          );
@@ -37,9 +45,8 @@ pub(crate) const SCHEMA: Schema = Schema {
          CREATE TABLE relay_recipient (
              id INTEGER PRIMARY KEY,
              message BIGINT NOT NULL REFERENCES relay_message (id) ON DELETE CASCADE,
-             sameness TEXT NOT NULL,
+             sameness BLOB NOT NULL UNIQUE,
              address TEXT NOT NULL,
-             address_key TEXT NOT NULL,
              domain TEXT NOT NULL,
              original TEXT,
              notify TEXT NOT NULL,
@@ -47,10 +54,11 @@ pub(crate) const SCHEMA: Schema = Schema {
              state TEXT NOT NULL,
              attempts BIGINT NOT NULL,
              next_attempt_at BIGINT NOT NULL,
+             claimed_at BIGINT NOT NULL,
              lease_until BIGINT NOT NULL,
+             token BIGINT NOT NULL,
              delay_told BIGINT NOT NULL,
-             reply TEXT,
-             UNIQUE (sameness, address_key)
+             reply TEXT
          );
          CREATE INDEX relay_recipient_message ON relay_recipient (message);
          CREATE INDEX relay_recipient_queued
@@ -63,6 +71,7 @@ pub(crate) const SCHEMA: Schema = Schema {
          CREATE TABLE relay_history (
              id INTEGER PRIMARY KEY,
              recipient BIGINT NOT NULL REFERENCES relay_recipient (id) ON DELETE CASCADE,
+             began_at BIGINT,
              at BIGINT NOT NULL,
              state TEXT NOT NULL,
              attempt BIGINT NOT NULL,

@@ -24,18 +24,28 @@ pub enum State {
     Relayed,
     /// In a mailbox of the gateway behind this relay.
     Delivered,
+    /// An operator keeps it back; it is tried when it is released.
+    Held,
     /// It will not arrive; the sender is told unless it asked not to be.
     Failed,
+    /// Its content is not what was stored. The sender is told; what is left is kept to be looked
+    /// into.
+    Corrupt,
+    /// An operator or its sender has called it back.
+    Cancelled,
 }
 
 impl State {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 9] = [
         Self::Queued,
         Self::Active,
         Self::Deferred,
         Self::Relayed,
         Self::Delivered,
+        Self::Held,
         Self::Failed,
+        Self::Corrupt,
+        Self::Cancelled,
     ];
 
     /// The word in tables and in operators' lists.
@@ -46,13 +56,19 @@ impl State {
             Self::Deferred => "deferred",
             Self::Relayed => "relayed",
             Self::Delivered => "delivered",
+            Self::Held => "held",
             Self::Failed => "failed",
+            Self::Corrupt => "corrupt",
+            Self::Cancelled => "cancelled",
         }
     }
 
     /// Whether nothing more will happen to it.
     pub fn is_done(self) -> bool {
-        matches!(self, Self::Relayed | Self::Delivered | Self::Failed)
+        !matches!(
+            self,
+            Self::Queued | Self::Active | Self::Deferred | Self::Held
+        )
     }
 
     pub(crate) fn parse(word: &str) -> Result<Self, RelayError> {
@@ -81,6 +97,8 @@ pub(crate) enum Outcome {
     Delivered,
     /// Not taken, or never reached.
     Refused(Refusal),
+    /// Its content is damaged: it cannot be sent by this relay.
+    Damaged(Refusal),
 }
 
 /// What the decision is made from.
@@ -126,6 +144,9 @@ pub(super) fn after(
         Outcome::Relayed { reports: true } => return done(State::Relayed, None, None),
         Outcome::Relayed { reports: false } => {
             return done(State::Relayed, Some(Action::Relayed), None);
+        }
+        Outcome::Damaged(refusal) => {
+            return done(State::Corrupt, Some(Action::Failed), Some(refusal.clone()));
         }
         Outcome::Refused(refusal) => refusal,
     };
@@ -197,6 +218,21 @@ mod tests {
         assert_eq!(
             next(Outcome::Relayed { reports: false }).tell,
             Some(Action::Relayed)
+        );
+    }
+
+    #[test]
+    fn damaged_content_is_kept_apart_and_its_sender_is_told() {
+        let lost = Refusal::permanent(554, EnhancedStatus::CONTENT, "damaged");
+        let next = after(
+            tried(1, false),
+            &Outcome::Damaged(lost),
+            START,
+            &Schedule::default(),
+        );
+        assert_eq!(
+            (next.state, next.tell),
+            (State::Corrupt, Some(Action::Failed))
         );
     }
 

@@ -1,0 +1,374 @@
+//! How a worker carries messages: to the gateway behind this relay, or over a connection to a
+//! peer on which many are on their way at a time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt as _};
+use liaison_directory_client::RelayEndpoint;
+use liaison_mail::port::Arrival;
+use liaison_mail::{EnhancedStatus, Envelope, Refusal, Verdict};
+use liaison_smtp::client::{self, Announced};
+use liaison_smtp::data::PIECE;
+use liaison_smtp::io::Source;
+use liaison_store::StoreError;
+
+use super::Outbound;
+use super::link;
+use super::worker::{Parcel, Worker, all};
+use crate::RelayError;
+use crate::queue::intake::Stowed;
+use crate::queue::lease::Claimed;
+use crate::queue::{Outcome, Stored};
+
+/// Conversations delivered to the own gateway at a time.
+const CONVERSATIONS: usize = 16;
+
+/// What became of the recipients of a message.
+type Seen = (Arc<Stored>, Vec<(Claimed, Outcome)>);
+
+/// Content at hand, or why there is none.
+enum Content {
+    Here(Arc<[u8]>),
+    Damaged,
+}
+
+impl Worker {
+    /// Gives parcels to the own gateway: several at a time, those of one conversation (the same
+    /// sender and first recipient) one after the other.
+    pub(super) async fn deliver(&mut self, parcels: Vec<Parcel>) -> Result<(), RelayError> {
+        let outbound = Arc::clone(&self.outbound);
+        let mut seen = stream::iter(by_conversation(parcels))
+            .map(|conversation| give_all(&outbound, conversation))
+            .buffer_unordered(CONVERSATIONS);
+        let mut failed = None;
+        while let Some((given, error)) = seen.next().await {
+            for (message, outcomes) in given {
+                self.record(message, outcomes);
+            }
+            failed = failed.or(error);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Sends parcels to a peer, over the open connection or a new one. A connection that has died
+    /// since it was last used is no answer of the peer: what was on its way goes again over a new
+    /// one at once. If the peer had taken it, it knows it by its envelope's identifier. `Some`
+    /// when the peer cannot be reached.
+    pub(super) async fn send(
+        &mut self,
+        endpoint: &RelayEndpoint,
+        parcels: Vec<Parcel>,
+    ) -> Result<Option<Refusal>, RelayError> {
+        let mut waiting = VecDeque::from(parcels);
+        let mut on_the_way: VecDeque<Parcel> = VecDeque::new();
+        loop {
+            self.put_on_the_way(&mut waiting, &mut on_the_way).await;
+            if !on_the_way.is_empty() {
+                self.hear(&mut waiting, &mut on_the_way).await;
+                continue;
+            }
+            let Some(next) = waiting.pop_front() else {
+                return Ok(None);
+            };
+            if !self.is_linked() {
+                self.link = None;
+                match link::connect(&self.outbound.relay, endpoint).await {
+                    Ok(link) => self.link = Some(link),
+                    Err(refusal) => {
+                        self.refuse(next, &refusal);
+                        for parcel in waiting {
+                            self.refuse(parcel, &refusal);
+                        }
+                        return Ok(Some(refusal));
+                    }
+                }
+                waiting.push_front(next);
+            } else if let Some(again) = self.send_alone(next).await? {
+                waiting.push_front(again);
+            }
+        }
+    }
+
+    fn is_linked(&self) -> bool {
+        let usable = |link: &link::Link| link.connection.is_reusable();
+        self.link.as_ref().is_some_and(usable)
+    }
+
+    /// Writes as many as may be on their way together.
+    async fn put_on_the_way(
+        &mut self,
+        waiting: &mut VecDeque<Parcel>,
+        on_the_way: &mut VecDeque<Parcel>,
+    ) {
+        let Some(link) = &mut self.link else {
+            return;
+        };
+        let mut written = false;
+        while link.connection.can_pipeline()
+            && let Some(Stowed::Inline(content)) = waiting
+                .front()
+                .and_then(|next| next.loaded.content.as_ref())
+        {
+            let content = Arc::clone(content);
+            let Some(parcel) = waiting.pop_front() else {
+                break;
+            };
+            let message = &parcel.loaded.message;
+            let pieces = [message.trace.as_bytes(), &*content];
+            let envelope = envelope(&parcel);
+            let sent = link
+                .connection
+                .pipeline(&envelope, announced(message), &pieces);
+            if sent.is_err() {
+                waiting.push_front(parcel);
+                break;
+            }
+            on_the_way.push_back(parcel);
+            written = true;
+        }
+        if written {
+            link.connection.flush().await;
+        }
+    }
+
+    /// Takes the next outcome of what is on its way.
+    async fn hear(&mut self, waiting: &mut VecDeque<Parcel>, on_the_way: &mut VecDeque<Parcel>) {
+        let outcome = match &mut self.link {
+            Some(link) => link.connection.outcome().await,
+            None => None,
+        };
+        let Some(parcel) = on_the_way.pop_front() else {
+            return;
+        };
+        let again = match outcome {
+            Some(outcome) => self.conclude(parcel, outcome),
+            None => Some(parcel),
+        };
+        if let Some(parcel) = again {
+            // Those behind it are lost as well, and go again in their order.
+            on_the_way.push_front(parcel);
+            while let Some(parcel) = on_the_way.pop_back() {
+                waiting.push_front(parcel);
+            }
+            self.link = None;
+        }
+    }
+
+    /// Sends one message while nothing else is on its way. Gives it back when the connection was
+    /// dead before the peer could say anything.
+    async fn send_alone(&mut self, parcel: Parcel) -> Result<Option<Parcel>, RelayError> {
+        let content = match content(&self.outbound, &parcel).await {
+            Ok(Content::Here(content)) => content,
+            Ok(Content::Damaged) => {
+                self.lose(parcel);
+                return Ok(None);
+            }
+            Err(error) => {
+                self.give_back(parcel.claims).await;
+                return Err(error);
+            }
+        };
+        let Some(link) = &mut self.link else {
+            return Ok(Some(parcel));
+        };
+        let message = &parcel.loaded.message;
+        if message.size > liaison_store::body::INLINE as u64 {
+            // It takes its time: what comes meanwhile need not wait for it.
+            self.outbound.relay.destinations.grow(&self.domain);
+        }
+        let source = Pieces {
+            trace: Some(message.trace.clone()),
+            content,
+            at: 0,
+        };
+        let (envelope, announced) = (envelope(&parcel), announced(message));
+        match link
+            .connection
+            .send_from(&envelope, announced, source)
+            .await
+        {
+            Ok(outcome) => Ok(self.conclude(parcel, outcome)),
+            Err(error) => {
+                let had_worked = link.worked;
+                self.link = None;
+                if had_worked {
+                    return Ok(Some(parcel));
+                }
+                self.refuse(parcel, &error.refusal());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Records an outcome; or gives the parcel back, to go again over a new connection.
+    fn conclude(&mut self, parcel: Parcel, outcome: client::Outcome) -> Option<Parcel> {
+        let Some(link) = &mut self.link else {
+            return Some(parcel);
+        };
+        let dead = !link.connection.is_reusable();
+        if dead && link.worked && all_lost(&outcome.verdicts) {
+            return Some(parcel);
+        }
+        link.worked |= !dead;
+        let accepted = Outcome::Relayed {
+            reports: outcome.peer_dsn,
+        };
+        let outcomes = outcomes(parcel.claims, outcome.verdicts, &accepted);
+        self.record(parcel.loaded.message, outcomes);
+        None
+    }
+
+    fn lose(&mut self, parcel: Parcel) {
+        tracing::error!(envelope = %parcel.loaded.message.envelope.id, "a body is damaged");
+        self.record(parcel.loaded.message, all(parcel.claims, &damaged()));
+    }
+}
+
+/// Messages of one conversation together, each in order.
+fn by_conversation(parcels: Vec<Parcel>) -> Vec<Vec<Parcel>> {
+    let key = |parcel: &Parcel| {
+        let to = parcel.claims.first().map(|one| one.recipient.address.key());
+        let from = &parcel.loaded.message.envelope.from;
+        (from.address().map(liaison_mail::Address::key), to)
+    };
+    let mut conversations: Vec<(_, Vec<Parcel>)> = Vec::new();
+    for parcel in parcels {
+        let key = key(&parcel);
+        match conversations.iter_mut().find(|(one, _)| *one == key) {
+            Some((_, conversation)) => conversation.push(parcel),
+            None => conversations.push((key, vec![parcel])),
+        }
+    }
+    conversations
+        .into_iter()
+        .map(|(_, parcels)| parcels)
+        .collect()
+}
+
+/// Gives a conversation to the own gateway, message by message. What could not be read is left to
+/// the end of its lease.
+async fn give_all(
+    outbound: &Outbound,
+    conversation: Vec<Parcel>,
+) -> (Vec<Seen>, Option<RelayError>) {
+    let mut given = Vec::with_capacity(conversation.len());
+    for parcel in conversation {
+        match give(outbound, parcel).await {
+            Ok(seen) => given.push(seen),
+            Err(error) => return (given, Some(error)),
+        }
+    }
+    (given, None)
+}
+
+async fn give(outbound: &Outbound, parcel: Parcel) -> Result<Seen, RelayError> {
+    let content = match content(outbound, &parcel).await? {
+        Content::Here(content) => content,
+        Content::Damaged => {
+            return Ok((parcel.loaded.message, all(parcel.claims, &damaged())));
+        }
+    };
+    let envelope = envelope(&parcel);
+    let message = parcel.loaded.message;
+    let arrival = Arrival {
+        envelope,
+        message: match message.trace.is_empty() {
+            true => content,
+            false => [message.trace.as_bytes(), &content].concat().into(),
+        },
+        origin: message.origin.clone(),
+        accepted_at: message.accepted_at,
+    };
+    let verdicts = outbound.delivery.deliver(arrival).await;
+    let outcomes = outcomes(parcel.claims, verdicts, &Outcome::Delivered);
+    Ok((message, outcomes))
+}
+
+async fn content(outbound: &Outbound, parcel: &Parcel) -> Result<Content, RelayError> {
+    match &parcel.loaded.content {
+        Some(Stowed::Inline(content)) => Ok(Content::Here(Arc::clone(content))),
+        Some(Stowed::File { name, .. }) => match outbound.relay.queue.file(name).await {
+            Ok(content) => Ok(Content::Here(content)),
+            Err(RelayError::Store(StoreError::Damaged(_))) => Ok(Content::Damaged),
+            Err(error) => Err(error),
+        },
+        None => Ok(Content::Damaged),
+    }
+}
+
+fn damaged() -> Outcome {
+    Outcome::Damaged(Refusal::permanent(
+        554,
+        EnhancedStatus::CONTENT,
+        "the message was damaged in this relay's storage; send it again",
+    ))
+}
+
+fn envelope(parcel: &Parcel) -> Envelope {
+    Envelope {
+        recipients: parcel
+            .claims
+            .iter()
+            .map(|one| one.recipient.clone())
+            .collect(),
+        ..parcel.loaded.message.envelope.clone()
+    }
+}
+
+fn announced(message: &Stored) -> Announced {
+    Announced {
+        size: message.size,
+        eight_bit: message.eight_bit,
+        require_tls: message.require_tls,
+    }
+}
+
+/// A message as a source: this relay's header lines, then the content.
+struct Pieces {
+    trace: Option<String>,
+    content: Arc<[u8]>,
+    at: usize,
+}
+
+impl Source for Pieces {
+    async fn next(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        if let Some(trace) = self.trace.take().filter(|trace| !trace.is_empty()) {
+            return Ok(Some(trace.into_bytes()));
+        }
+        let end = self.content.len().min(self.at + PIECE);
+        let piece = self.content[self.at..end].to_vec();
+        self.at = end;
+        Ok((!piece.is_empty()).then_some(piece))
+    }
+}
+
+/// Joins claims with verdicts; a recipient without one is tried again.
+fn outcomes(
+    group: Vec<Claimed>,
+    verdicts: Vec<Verdict>,
+    accepted: &Outcome,
+) -> Vec<(Claimed, Outcome)> {
+    let mut verdicts = verdicts.into_iter();
+    group
+        .into_iter()
+        .map(|claimed| {
+            let outcome = match verdicts.next() {
+                Some(Verdict::Accepted) => accepted.clone(),
+                Some(Verdict::Refused(refusal)) => Outcome::Refused(refusal),
+                None => Outcome::Refused(Refusal::transient(
+                    451,
+                    EnhancedStatus::TRY_LATER,
+                    "no verdict for this recipient",
+                )),
+            };
+            (claimed, outcome)
+        })
+        .collect()
+}
+
+fn all_lost(verdicts: &[Verdict]) -> bool {
+    verdicts
+        .iter()
+        .all(|verdict| matches!(verdict, Verdict::Refused(refusal) if refusal.is_transient()))
+}
