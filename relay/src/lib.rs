@@ -45,5 +45,6 @@ pub mod settings;
 
 pub use error::RelayError;
 pub use queue::State;
+pub use queue::steer::{Order, Selection, Steered};
 pub use relay::Relay;
 pub use settings::Settings;

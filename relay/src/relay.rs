@@ -23,6 +23,7 @@ use crate::notices::Reporter;
 use crate::outbound::destinations::Destinations;
 use crate::queue::Queue;
 use crate::queue::intake::Intake;
+use crate::queue::steer::{Order, Selection, Steered};
 use crate::refusals::{Reason, Tally};
 use crate::settings::Settings;
 use crate::{RelayError, inbound, outbound};
@@ -115,6 +116,43 @@ impl Relay {
     /// [`RelayError::Store`] when the queue cannot be read.
     pub async fn waiting(&self, limit: u32) -> Result<Vec<Waiting>, RelayError> {
         history::waiting(self.inner.queue.rows(), limit).await
+    }
+
+    /// Holds back, releases, tries now or cancels what waits; what a worker has in hand is left
+    /// alone. Answers with the recipients to whom the order was applied.
+    ///
+    /// # Errors
+    /// [`RelayError::Store`] when the queue cannot be written.
+    pub async fn steer(
+        &self,
+        order: Order,
+        selection: Selection,
+    ) -> Result<Vec<Steered>, RelayError> {
+        let inner = &self.inner;
+        let now = inner.clock.now();
+        let steered = inner.queue.steer(order, selection, now).await?;
+        if matches!(order, Order::Release | Order::Retry) {
+            for one in &steered {
+                inner.destinations.forgive(one.to.domain(), now);
+                inner.queue.tell(one.to.domain());
+            }
+        }
+        Ok(steered)
+    }
+
+    /// Calls an envelope of the own gateway back, and says what has become of each recipient: the
+    /// message of those that fail now was never given to the next hop. What a worker has in hand
+    /// is told as queued; ask again.
+    ///
+    /// # Errors
+    /// [`RelayError::Store`] when the queue cannot be written.
+    pub async fn recall(
+        &self,
+        envelope: &EnvelopeId,
+    ) -> Result<Vec<(Address, Carriage)>, RelayError> {
+        self.steer(Order::Cancel, Selection::Own(envelope.clone()))
+            .await?;
+        history::carriage(self.inner.queue.rows(), envelope).await
     }
 
     /// Every step of every recipient of an envelope, whoever brought it, in order.

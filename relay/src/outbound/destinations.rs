@@ -67,6 +67,14 @@ impl Destinations {
         self.changed.notify_one();
     }
 
+    /// As [`Destinations::poke`], even if the destination is being left alone.
+    pub(crate) fn forgive(&self, domain: &Domain, now: OffsetDateTime) {
+        let mut table = self.table();
+        table.entry(domain).held_until = None;
+        table.poke(domain, now);
+        self.changed.notify_one();
+    }
+
     /// Something will be due for `domain` at that hour.
     pub(crate) fn due(&self, domain: &Domain, at: OffsetDateTime) {
         self.table().entry(domain).earlier(at);

@@ -44,7 +44,7 @@
 //! # Map
 //! - [`schedule`]: when to try again. [`transition`]: from a state and an outcome to the next.
 //! - [`tables`]: the SQL of the tables. [`intake`]: admission. [`lease`]: claim, release, sweep.
-//! - [`record`]: outcomes, reports and their commit.
+//! - [`record`]: outcomes, reports and their commit. [`steer`]: what an operator may do.
 //! - [`gather`]: what arrives together is written together. [`statement`]: SQL about many rows.
 //!   [`numbers`]: the numbers of rows.
 
@@ -55,6 +55,7 @@ mod numbers;
 pub(crate) mod record;
 mod schedule;
 mod statement;
+pub(crate) mod steer;
 mod tables;
 mod transition;
 
@@ -379,6 +380,7 @@ fn notify(text: &str) -> Result<Notify, RelayError> {
 #[cfg(test)]
 mod tests {
     use super::intake::Intake;
+    use super::steer::{Order, Selection};
     use super::*;
     use crate::admission::Sameness;
     use crate::notices::Reporter;
@@ -556,6 +558,51 @@ mod tests {
         bench.clock.advance(Duration::from_secs(36));
         assert_eq!(bench.claim().await.len(), 1);
         assert_eq!(bench.reports().await, 0, "nothing is told yet");
+    }
+
+    #[tokio::test]
+    async fn what_is_held_waits_for_its_release_and_what_is_cancelled_never_goes() {
+        let bench = bench().await;
+        bench.admit("n1", Urgency::Normal, &["a@ehpad.test"]).await;
+        bench.admit("n2", Urgency::Normal, &["b@ehpad.test"]).await;
+        let envelope = |id| Selection::Envelope(EnvelopeId::parse(id).unwrap());
+        let steer = |order, selection| bench.queue.steer(order, selection, bench.clock.now());
+        let held = steer(Order::Hold, Selection::Domain(ehpad()))
+            .await
+            .unwrap();
+        assert_eq!(held.len(), 2);
+        assert!(held.iter().all(|one| one.state == State::Held));
+        assert!(bench.claim().await.is_empty());
+        assert!(
+            steer(Order::Retry, envelope("n1"))
+                .await
+                .unwrap()
+                .is_empty()
+        );
+
+        let recalled = steer(Order::Cancel, envelope("n2")).await.unwrap();
+        assert_eq!(recalled[0].state, State::Cancelled);
+        assert!(
+            steer(Order::Release, envelope("n2"))
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        let one = Selection::Recipient(held[0].id.min(held[1].id));
+        assert_eq!(steer(Order::Release, one).await.unwrap().len(), 1);
+
+        let claims = bench.claim().await;
+        assert_eq!(claims.len(), 1);
+        assert_eq!(claims[0].recipient.address.local(), "a");
+        let none = steer(Order::Cancel, envelope("n1")).await.unwrap();
+        assert!(none.is_empty(), "a worker has it");
+        let later = Refusal::transient(451, EnhancedStatus::TRY_LATER, "later");
+        bench
+            .record(claims[0].clone(), Outcome::Refused(later))
+            .await;
+        assert!(bench.claim().await.is_empty());
+        assert_eq!(steer(Order::Retry, envelope("n1")).await.unwrap().len(), 1);
+        assert_eq!(bench.claim().await.len(), 1, "due at once");
     }
 
     #[tokio::test]

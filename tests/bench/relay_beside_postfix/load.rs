@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use liaison_mail::{
     Address, Domain, Envelope, EnvelopeId, Notify, Recipient, Return, ReversePath, Urgency, Verdict,
 };
+use liaison_smtp::client::Announced;
+use liaison_smtp::data::Canonical;
 use liaison_smtp::io::{Connection, Timeouts};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -104,14 +106,28 @@ fn bring(material: &Material, door: std::net::SocketAddr, load: &Load) {
                     .await
                     .unwrap();
                 loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
+                    // As many on their way as both sides allow, as between two relays.
+                    while connection.can_pipeline()
+                        && let Some(id) = take(&next, run, count)
+                    {
+                        let message = named(&sample, &id);
+                        let announced = Announced::from(Canonical::new(&message).unwrap());
+                        connection
+                            .pipeline(&envelope(&id), announced, &[&message])
+                            .unwrap();
+                    }
+                    connection.flush().await;
+                    if let Some(outcome) = connection.outcome().await {
+                        assert_eq!(outcome.verdicts, [Verdict::Accepted]);
+                    } else if !connection.peer().chunking
+                        && let Some(id) = take(&next, run, count)
+                    {
+                        let message = named(&sample, &id);
+                        let outcome = connection.send(&envelope(&id), &message).await.unwrap();
+                        assert_eq!(outcome.verdicts, [Verdict::Accepted]);
+                    } else {
                         break;
                     }
-                    let id = format!("b{run}.{number}");
-                    let message = named(&sample, &id);
-                    let outcome = connection.send(&envelope(&id), &message).await.unwrap();
-                    assert_eq!(outcome.verdicts, [Verdict::Accepted]);
                 }
                 connection.quit().await;
             });
@@ -120,6 +136,12 @@ fn bring(material: &Material, door: std::net::SocketAddr, load: &Load) {
             ended.unwrap();
         }
     });
+}
+
+/// The name of the next message to be sent, if any is left.
+fn take(next: &AtomicUsize, run: u64, count: usize) -> Option<String> {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    (number < count).then(|| format!("b{run}.{number}"))
 }
 
 /// The sample under a name of its own.
