@@ -57,11 +57,7 @@ fn message(stage: &Stage, content: &[u8], class: Class) -> Vec<u8> {
 
 fn pools(stage: &Stage, each: usize) -> [Vec<Vec<u8>>; 3] {
     let content = stage.signed_entity();
-    CLASSES.map(|class| {
-        (0..each)
-            .map(|_| message(stage, &content, class))
-            .collect()
-    })
+    CLASSES.map(|class| (0..each).map(|_| message(stage, &content, class)).collect())
 }
 
 #[test]
@@ -113,7 +109,11 @@ fn measure(count: usize) -> [Vec<f64>; 3] {
 fn compare(times: &[Vec<f64>; 3]) {
     let mut all: Vec<f64> = times.iter().flatten().copied().collect();
     all.sort_by(f64::total_cmp);
-    println!("{} refusals, median {:.0} ns", all.len(), all[all.len() / 2]);
+    println!(
+        "{} refusals, median {:.0} ns",
+        all.len(),
+        all[all.len() / 2]
+    );
     let mut worst: f64 = 0.0;
     for percentile in [10, 25, 50, 75, 90, 95, 99, 100] {
         let limit = all[(all.len() - 1) * percentile / 100];
