@@ -44,7 +44,7 @@
 //! `askama` for the page; `sqlx` for statements on the store; `x509-cert` reads the validity and
 //! the addresses of certificates, and `ring` their SHA-256; `serde`, `serde_json` for files and
 //! answers; `roaring` holds the cards of a term, `memchr` looks for parts of words, `tempfile`
-//! sorts beyond the memory, `uuid` names subjects; `base64` for certificates in assertions.
+//! sorts beyond the memory, `csv` and `zip` read published files, `uuid` names subjects; `base64` for certificates in assertions.
 
 mod directory;
 mod error;

@@ -9,15 +9,18 @@
 //!   declares it, else the one that takes everything. Whatever is left open is returned as
 //!   candidates.
 
+mod absence;
+
 use liaison_directory_client::{
     By, Entry, Finding, Finess, Mailbox, Purpose, Query, Reason, ReasonCode, Resolution, Rpps,
 };
 use liaison_mail::Address;
-use time::OffsetDateTime;
 use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
 use crate::error::DirectoryError;
-use crate::model::{Origin, Record, SecureMailbox, Subject};
+use crate::model::{Absence, Origin, Record, SecureMailbox, Subject};
+use crate::search::{Hit, Match, Search};
 use crate::view::{Listing, View};
 
 /// Answers `query`; the view's instant decides which certificates are usable.
@@ -30,14 +33,23 @@ pub(crate) fn resolve(view: &View, query: &Query) -> Result<Resolution, Director
         By::Address(address) => by_address(view, address)?,
         By::Rpps(rpps) => by_rpps(view, rpps, purpose)?,
         By::Finess(finess) => by_finess(view, finess, purpose)?,
+        By::Text(text) => by_text(view, text, purpose)?,
+        By::WithoutFamilyDoctor(commune) => by_fallback(view, commune, purpose)?,
     };
+    // Who writes to an address means that mailbox: it is warned of an absence, and not led
+    // elsewhere.
+    let may_replace = !matches!(query.by, By::Address(_));
     let Answer {
         finding,
         mut reasons,
-        origin,
-    } = answer;
+        chosen,
+    } = absence::applied(view, answer, purpose, may_replace)?;
     if let Finding::Found(entry) = &finding {
         reasons.extend(certificate_reasons(entry, view.now()));
+    }
+    let origin = chosen.as_ref().and_then(|chosen| chosen.origin.clone());
+    if let Some(chosen) = &chosen {
+        reasons.extend(warnings(view, chosen));
     }
     let about = view.about()?;
     let (as_of, source) = match origin {
@@ -55,8 +67,8 @@ pub(crate) fn resolve(view: &View, query: &Query) -> Result<Resolution, Director
 struct Answer {
     finding: Finding,
     reasons: Vec<Reason>,
-    /// Whose word the mailbox that was found is.
-    origin: Option<Origin>,
+    /// The mailbox that was found.
+    chosen: Option<Candidate>,
 }
 
 fn by_address(view: &View, address: &Address) -> Result<Answer, DirectoryError> {
@@ -88,7 +100,7 @@ fn by_address(view: &View, address: &Address) -> Result<Answer, DirectoryError> 
     Ok(Answer {
         finding: Finding::Found(Box::new(first.entry.clone())),
         reasons,
-        origin: first.origin.clone(),
+        chosen: Some(first.clone()),
     })
 }
 
@@ -146,6 +158,143 @@ fn by_finess(
     Ok(choose(&groups, purpose, listed))
 }
 
+/// How many candidates a text may have.
+const TYPED_CANDIDATES: usize = 10;
+
+/// What somebody typed: found only when one recipient is meant and every word is exactly its.
+fn by_text(view: &View, text: &str, purpose: Option<&Purpose>) -> Result<Answer, DirectoryError> {
+    let mut search = Search::new(text, TYPED_CANDIDATES);
+    search.purpose = purpose.cloned();
+    let hits = view.search(&search)?;
+    let is_exact = |hit: &Hit| {
+        !hit.matches.iter().any(|how| {
+            matches!(
+                how,
+                Match::Beginning | Match::Slip | Match::Sound | Match::Address
+            )
+        })
+    };
+    let mut groups = Vec::new();
+    for hit in &hits {
+        groups.push(Group {
+            candidates: candidates_of(view, &hit.listing, true)?,
+            listing: hit.listing.clone(),
+        });
+    }
+    let Some(first) = hits.first() else {
+        return Ok(not_listed("Nobody is listed by these words."));
+    };
+    if hits.len() == 1 && is_exact(first) {
+        let listed = Reason::new(
+            ReasonCode::TextMatch,
+            "Only this entry has all these words.",
+        );
+        return Ok(choose(&groups, purpose, listed));
+    }
+    let candidates: Vec<Entry> = groups
+        .iter()
+        .flat_map(|group| group.candidates.iter().map(|one| one.entry.clone()))
+        .collect();
+    if candidates.is_empty() {
+        let listed = Reason::new(
+            ReasonCode::TextMatch,
+            "Entries with these words are listed.",
+        );
+        return Ok(choose(&groups, purpose, listed));
+    }
+    let reason = if is_exact(first) {
+        Reason::new(
+            ReasonCode::SeveralEntries,
+            "Several entries have these words; one of them must be chosen.",
+        )
+    } else {
+        Reason::new(
+            ReasonCode::TextResembles,
+            "These entries resemble what was typed; the right one must be confirmed.",
+        )
+    };
+    Ok(Answer {
+        finding: Finding::Ambiguous(candidates),
+        reasons: vec![reason],
+        chosen: None,
+    })
+}
+
+/// Whom the territory of a town names for patients without a family doctor: the first who has a
+/// mailbox.
+fn by_fallback(
+    view: &View,
+    commune: &str,
+    purpose: Option<&Purpose>,
+) -> Result<Answer, DirectoryError> {
+    for territory in view.territories()? {
+        if !territory.communes.iter().any(|code| code == commune) {
+            continue;
+        }
+        for subject in &territory.fallbacks {
+            let Some(listing) = view.listing_of(subject)? else {
+                continue;
+            };
+            let candidates = candidates_of(view, &listing, true)?;
+            if candidates.is_empty() {
+                continue;
+            }
+            let reason = Reason::new(
+                ReasonCode::TerritoryFallback,
+                format!(
+                    "{} names {} for patients without a family doctor.",
+                    territory.name,
+                    listing.name()
+                ),
+            );
+            let group = Group {
+                listing,
+                candidates,
+            };
+            return Ok(choose(&[group], purpose, reason));
+        }
+    }
+    Ok(not_listed(
+        "No territory with this town names anybody for patients without a family doctor.",
+    ))
+}
+
+/// What there is to say about the mailbox that was found, besides its certificates.
+fn warnings(view: &View, chosen: &Candidate) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if let Some(since) = chosen.missing_since {
+        reasons.push(Reason::new(
+            ReasonCode::SuspectedClosed,
+            format!(
+                "The national extract has not listed this mailbox since {since}: it may be closed."
+            ),
+        ));
+    }
+    if chosen.has_bounced {
+        reasons.push(Reason::new(
+            ReasonCode::LastMessageReturned,
+            "The last message to this mailbox came back.",
+        ));
+    }
+    let source = chosen.origin.as_ref().map(|origin| origin.source);
+    let stale = view
+        .lists()
+        .iter()
+        .find(|list| Some(list.source) == source && list.is_stale(view.now()));
+    if let Some(stale) = stale {
+        reasons.push(Reason::new(
+            ReasonCode::StaleSource,
+            format!(
+                "The list `{}` is of {}: it has not come for {} days.",
+                stale.list,
+                day(stale.observed_at),
+                (view.now() - stale.observed_at).whole_days()
+            ),
+        ));
+    }
+    reasons
+}
+
 /// The order of a role in its list.
 fn position(listing: &Listing) -> usize {
     listing
@@ -175,6 +324,12 @@ struct Candidate {
     /// Of whom the mailbox is.
     owner: Option<Subject>,
     origin: Option<Origin>,
+    /// The absence that holds today.
+    absence: Option<Absence>,
+    /// Since when the extract no longer lists the mailbox.
+    missing_since: Option<Date>,
+    /// Whether the last message came back.
+    has_bounced: bool,
 }
 
 /// An entry for each mailbox of a listing.
@@ -219,6 +374,10 @@ fn candidates_of(
                 own,
                 owner: mailbox.meta.subject.parent(),
                 origin: mailbox.meta.origin(crate::model::Field::Address).cloned(),
+                absence: listing.absence(view.now().date()).cloned(),
+                missing_since: mailbox.missing_since,
+                has_bounced: mailbox.last_bounce.is_some()
+                    && mailbox.last_bounce >= mailbox.last_delivered,
             })
         })
         .collect())
@@ -250,7 +409,7 @@ fn choose(groups: &[Group], purpose: Option<&Purpose>, listed: Reason) -> Answer
                     name: first.listing.name().to_owned(),
                 },
                 reasons: vec![listed, Reason::new(ReasonCode::NoMailbox, text)],
-                origin: None,
+                chosen: None,
             }
         }
         [candidates] => choose_mailbox(candidates, purpose, listed),
@@ -263,7 +422,7 @@ fn choose(groups: &[Group], purpose: Option<&Purpose>, listed: Reason) -> Answer
             Answer {
                 finding: Finding::Ambiguous(candidates.collect()),
                 reasons: vec![listed, Reason::new(ReasonCode::SeveralEntries, text)],
-                origin: None,
+                chosen: None,
             }
         }
     }
@@ -324,7 +483,7 @@ fn choose_mailbox(candidates: &[Candidate], purpose: Option<&Purpose>, listed: R
     Answer {
         finding: Finding::Ambiguous(candidates),
         reasons,
-        origin: None,
+        chosen: None,
     }
 }
 
@@ -332,7 +491,7 @@ fn found(only: &Candidate, reasons: Vec<Reason>) -> Answer {
     Answer {
         finding: Finding::Found(Box::new(only.entry.clone())),
         reasons,
-        origin: only.origin.clone(),
+        chosen: Some(only.clone()),
     }
 }
 
@@ -354,7 +513,7 @@ fn not_listed(text: &str) -> Answer {
     Answer {
         finding: Finding::Unknown,
         reasons: vec![Reason::new(ReasonCode::NotListed, text)],
-        origin: None,
+        chosen: None,
     }
 }
 

@@ -47,7 +47,7 @@ const PARSERS: [(&str, &[&str]); 29] = [
         &["gateway_care_circles"],
     ),
     ("gateway/src/reports/receipt.rs", &["reports_receipt"]),
-    ("directory/src/import/file.rs", &["directory_entries"]),
+    ("directory/src/import/entries.rs", &["directory_entries"]),
     ("directory/client/src/query.rs", &["directory_query"]),
 ];
 

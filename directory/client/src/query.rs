@@ -28,6 +28,12 @@ pub enum By {
     Rpps(Rpps),
     /// An establishment's FINESS number.
     Finess(Finess),
+    /// What somebody typed: names in any order, what they do, a town, a number. Only one exact
+    /// reading is found; anything else is returned as candidates, best first.
+    Text(String),
+    /// A patient who lives in the town with this INSEE code has no family doctor: whom the
+    /// territory names for such patients. Who the patient is never gets here.
+    WithoutFamilyDoctor(String),
 }
 
 impl Query {
@@ -54,6 +60,24 @@ impl Query {
     pub fn finess(finess: Finess) -> Self {
         Self {
             by: By::Finess(finess),
+            purpose: None,
+        }
+    }
+
+    /// Asks for whomever a text means.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            by: By::Text(text.into()),
+            purpose: None,
+        }
+    }
+
+    /// Asks for whom a territory names when a patient of the town has no family doctor.
+    #[must_use]
+    pub fn without_family_doctor(commune: impl Into<String>) -> Self {
+        Self {
+            by: By::WithoutFamilyDoctor(commune.into()),
             purpose: None,
         }
     }

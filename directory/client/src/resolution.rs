@@ -117,6 +117,22 @@ pub enum ReasonCode {
     CertificateRevoked,
     /// A certificate of the recipient is not valid yet.
     CertificateNotYetValid,
+    /// The words typed mean exactly this recipient.
+    TextMatch,
+    /// The words typed were read with a slip, by sound or as beginnings: somebody must confirm.
+    TextResembles,
+    /// The recipient whom the identifier names is away.
+    Absent,
+    /// The recipient found takes over from the one who is away.
+    Substitute,
+    /// The territory names this recipient for patients without a family doctor.
+    TerritoryFallback,
+    /// The national extract no longer lists the mailbox: it may be closed.
+    SuspectedClosed,
+    /// The last message to the mailbox came back.
+    LastMessageReturned,
+    /// The list that the answer rests on is older than it should be.
+    StaleSource,
     /// The directory cannot be reached: the answer is an older one from memory; the text tells
     /// its age.
     Stale,

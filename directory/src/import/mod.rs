@@ -8,13 +8,23 @@
 //!   course.
 //! - `entries.rs`: [`EntriesFile`], the settings' own list in TOML or JSON, taken whole or not at
 //!   all; `check.rs`, [`Catalogue`]: its rows.
+//! - `rpps.rs`, `mailboxes.rs`, `finess.rs`: the national files as published. `community.rs`: a
+//!   community's own list ([`TEMPLATE`]) and the table of towns. `cards.rs`: LDIF and vCard.
+//! - `source.rs`: plain or zipped, UTF-8 or Latin-1. `delimited.rs`: columns by name.
 //! - `certificate.rs`: what is read from a certificate.
 
+mod cards;
 mod catalogue;
 pub(crate) mod certificate;
 mod check;
+mod community;
+mod delimited;
 mod entries;
+mod finess;
+mod mailboxes;
 mod prepare;
+mod rpps;
+mod source;
 
 use std::fmt;
 
@@ -23,6 +33,7 @@ use time::OffsetDateTime;
 use crate::set::{Comparison, Limits};
 
 pub use catalogue::{Catalogue, CatalogueAbsence, CatalogueRow, CatalogueTerritory, ListedMailbox};
+pub use community::TEMPLATE;
 pub use entries::{
     AbsenceRow, CertificateRow, EntriesFile, MAX_FILE, MailboxRow, OrganisationRow, PersonRow,
     RelayRow, ServiceRow, TerritoryRow, read,
@@ -34,17 +45,79 @@ pub(crate) use prepare::{Place, prepare};
 pub enum FileKind {
     /// A file of entries, TOML or JSON.
     Entries,
+    /// `PS_LibreAcces_Personne_activite`.
+    Rpps,
+    /// `PS_LibreAcces_SavoirFaire`.
+    Skills,
+    /// `Extraction_Correspondance_MSSante`.
+    Mailboxes,
+    /// FINESS, the former CSV (`etalab-cs1100502`).
+    Finess,
+    /// FINESS+, the JSON of structures.
+    FinessPlus,
+    /// A community's own list, with the columns of [`TEMPLATE`].
+    Community,
+    /// An address book in LDIF.
+    Ldif,
+    /// An address book of vCards.
+    Vcard,
+    /// Towns with their centres.
+    Communes,
 }
 
 impl FileKind {
     /// Every kind.
-    pub const ALL: [Self; 1] = [Self::Entries];
+    pub const ALL: [Self; 10] = [
+        Self::Entries,
+        Self::Rpps,
+        Self::Skills,
+        Self::Mailboxes,
+        Self::Finess,
+        Self::FinessPlus,
+        Self::Community,
+        Self::Ldif,
+        Self::Vcard,
+        Self::Communes,
+    ];
 
     /// The word for it on the command line.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Entries => "entries",
+            Self::Rpps => "rpps",
+            Self::Skills => "skills",
+            Self::Mailboxes => "mss",
+            Self::Finess => "finess",
+            Self::FinessPlus => "finess-plus",
+            Self::Community => "community",
+            Self::Ldif => "ldif",
+            Self::Vcard => "vcard",
+            Self::Communes => "communes",
+        }
+    }
+
+    /// The kind of source that its facts are of.
+    pub(crate) fn source(self) -> crate::model::Source {
+        use crate::model::Source;
+        match self {
+            Self::Entries => Source::Entries,
+            Self::Rpps | Self::Skills => Source::Rpps,
+            Self::Mailboxes => Source::Extract,
+            Self::Finess | Self::FinessPlus | Self::Communes => Source::Finess,
+            Self::Community | Self::Ldif | Self::Vcard => Source::Community,
+        }
+    }
+
+    /// Who answers for it when nobody is named.
+    pub(crate) fn signer(self) -> &'static str {
+        match self {
+            Self::Entries | Self::Community => "the territory's own list",
+            Self::Rpps | Self::Skills => "ANS, Annuaire Santé (RPPS)",
+            Self::Mailboxes => "ANS, extraction MSSanté",
+            Self::Finess | Self::FinessPlus => "DREES, FINESS",
+            Self::Ldif | Self::Vcard => "an imported address book",
+            Self::Communes => "the table of towns",
         }
     }
 

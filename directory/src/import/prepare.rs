@@ -4,11 +4,17 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
-use super::{FileKind, Options, Quarantine, Report, entries};
+use liaison_base::clock::{from_millis, millis};
+
+use super::{
+    FileKind, Options, Quarantine, Report, cards, community, entries, finess, mailboxes, rpps,
+    source,
+};
 use crate::error::DirectoryError;
-use crate::model::{Field, Period, Source, Subject};
+use crate::model::{Field, Kind, Period, Source, Subject, codes};
+use crate::set::claim::Claim;
 use crate::set::compare::Change;
 use crate::set::{Comparison, SetReader, SetWriter, Sorter, claim};
 use crate::store::ListRow;
@@ -34,7 +40,7 @@ pub(crate) struct Prepared {
 /// What a reader gives: its claims go to [`Intake::claim`], its unusable rows to
 /// [`Intake::put_aside`].
 pub(crate) struct Intake {
-    sorter: Sorter,
+    pub(super) sorter: Sorter,
     octets: Vec<u8>,
     pub(crate) rows: u64,
     pub(crate) quarantine: Quarantine,
@@ -78,12 +84,58 @@ pub(crate) fn prepare(
         rows: 0,
         quarantine: Quarantine::default(),
     };
+    let mut options = options;
     let about = match kind {
         FileKind::Entries => entries(path, &list, place.now, &mut intake),
+        _ => read(kind, path, &list, &mut options, &mut intake),
     };
     about
         .and_then(|about| judge(path, about, intake, &options, place))
         .map_err(|error| (list, error))
+}
+
+/// Any other file: row by row.
+fn read(
+    kind: FileKind,
+    path: &Path,
+    list: &str,
+    options: &mut Options,
+    intake: &mut Intake,
+) -> Result<About, DirectoryError> {
+    let said = source::with_text(path, options.progress.take(), |text| {
+        match kind {
+            FileKind::Entries => {}
+            FileKind::Rpps => rpps::activities(text, path, intake)?,
+            FileKind::Skills => rpps::skills(text, path, intake)?,
+            FileKind::Mailboxes => mailboxes::mailboxes(text, path, intake)?,
+            FileKind::Finess => return finess::former(text, path, intake),
+            FileKind::FinessPlus => return finess::plus(text, path, intake),
+            FileKind::Community => community::community(text, path, list, intake)?,
+            FileKind::Ldif => cards::ldif(text, path, list, intake)?,
+            FileKind::Vcard => cards::vcard(text, path, list, intake)?,
+            FileKind::Communes => community::communes(text, path, intake)?,
+        }
+        Ok(None)
+    })?;
+    let observed_at = options
+        .observed_at
+        .or(said)
+        .or_else(|| source::date_of(path));
+    Ok(About {
+        list: list.to_owned(),
+        source: kind.source(),
+        signer: options
+            .signer
+            .clone()
+            .unwrap_or_else(|| kind.signer().to_owned()),
+        // To the millisecond, which is what is kept.
+        observed_at: from_millis(millis(observed_at.ok_or_else(|| {
+            DirectoryError::Columns {
+                path: path.to_owned(),
+                problem: "its date is not known: say it with --date".to_owned(),
+            }
+        })?)),
+    })
 }
 
 /// The settings' own list: taken whole or not at all.
@@ -120,14 +172,11 @@ fn judge(
         .accepted_before
         .iter()
         .find(|row| row.state.list == about.list);
-    let file = format!(
-        "{}-{}.set",
-        file_name(&about.list),
-        place.now.unix_timestamp_nanos()
-    );
+    let (file, writer) = new_set(&about.list, place)?;
     let written = place.folder.join(&file);
     let earlier = before.map(|row| place.folder.join(&row.file));
-    let (changes, subjects) = write(intake.sorter, earlier.as_deref(), &written)?;
+    let since = (about.source == Source::Extract).then(|| about.observed_at.date());
+    let (changes, subjects) = write(intake.sorter, earlier.as_deref(), writer, since)?;
     let report = Report {
         list: about.list.clone(),
         observed_at: about.observed_at,
@@ -210,50 +259,125 @@ fn refusals(
     reasons
 }
 
-/// Writes the sorted claims and compares them with the set before.
+/// How long a mailbox that the extract no longer lists is still answered, with a warning: the
+/// extract is a list of the day without dates, and has left out boxes by mistake.
+const KEPT_MISSING: time::Duration = time::Duration::days(7);
+
+/// Writes the sorted claims and compares them with the set before. When `day` is given, mailboxes
+/// that have gone are kept as suspected for a while.
 fn write(
     sorter: Sorter,
     earlier: Option<&Path>,
-    written: &Path,
+    writer: SetWriter,
+    day: Option<Date>,
 ) -> Result<(Comparison, u64), DirectoryError> {
     let mut sorted = sorter.finish()?;
-    let mut earlier = earlier.map(SetReader::open).transpose()?;
-    let mut writer = SetWriter::create(written)?;
-    let mut changes = Comparison::default();
-    let mut subjects = 0;
+    let mut out = Output {
+        earlier: earlier.map(SetReader::open).transpose()?,
+        writer,
+        changes: Comparison::default(),
+        subjects: 0,
+        day,
+    };
     while let Some((key, claim)) = sorted.next()? {
-        let change = match &mut earlier {
+        out.gone_before(Some(&key))?;
+        let change = match &mut out.earlier {
             None => Change::Added,
-            Some(earlier) => {
-                while let Some(before) = earlier.key().filter(|before| *before < key.as_bytes()) {
-                    changes.count(&String::from_utf8_lossy(before), Change::Removed);
-                    earlier.advance()?;
-                }
-                if earlier.key() == Some(key.as_bytes()) {
-                    let same = earlier.claim() == claim;
-                    earlier.advance()?;
-                    if same {
-                        Change::Unchanged
-                    } else {
-                        Change::Changed
-                    }
+            Some(earlier) if earlier.key() == Some(key.as_bytes()) => {
+                let same = earlier.claim() == claim;
+                earlier.advance()?;
+                if same {
+                    Change::Unchanged
                 } else {
-                    Change::Added
+                    Change::Changed
                 }
             }
+            Some(_) => Change::Added,
         };
-        changes.count(&key, change);
-        writer.push(&key, &claim)?;
-        subjects += 1;
+        out.changes.count(&key, change);
+        out.writer.push(&key, &claim)?;
+        out.subjects += 1;
     }
-    if let Some(earlier) = &mut earlier {
-        while let Some(before) = earlier.key() {
-            changes.count(&String::from_utf8_lossy(before), Change::Removed);
+    out.gone_before(None)?;
+    out.writer.finish()?;
+    Ok((out.changes, out.subjects))
+}
+
+struct Output {
+    earlier: Option<SetReader>,
+    writer: SetWriter,
+    changes: Comparison,
+    subjects: u64,
+    day: Option<Date>,
+}
+
+impl Output {
+    /// Counts what the set before has before `key`; all that is left when there is none.
+    fn gone_before(&mut self, key: Option<&str>) -> Result<(), DirectoryError> {
+        let Some(earlier) = &mut self.earlier else {
+            return Ok(());
+        };
+        while let Some(before) = earlier
+            .key()
+            .filter(|before| key.is_none_or(|key| *before < key.as_bytes()))
+        {
+            let before = String::from_utf8_lossy(before).into_owned();
+            let kept = self
+                .day
+                .and_then(|day| suspected(&before, earlier.claim(), day));
+            match kept {
+                // It was counted as removed when it went; nothing new is said of it since.
+                Some((claim, was_missing)) => {
+                    let change = if was_missing {
+                        Change::Unchanged
+                    } else {
+                        Change::Removed
+                    };
+                    self.changes.count(&before, change);
+                    self.writer.push(&before, &claim)?;
+                    self.subjects += 1;
+                }
+                None => self.changes.count(&before, Change::Removed),
+            }
             earlier.advance()?;
         }
+        Ok(())
     }
-    writer.finish()?;
-    Ok((changes, subjects))
+}
+
+/// What is still said of a mailbox that has gone, and whether it had gone before; `None` when it
+/// has been gone too long, or is no mailbox.
+fn suspected(key: &str, claim: &[u8], day: Date) -> Option<(Vec<u8>, bool)> {
+    if Subject::parse(key)?.kind() != Kind::Mailbox {
+        return None;
+    }
+    let mut facts: Vec<(Field, &str)> = Claim::read(claim)?.collect();
+    let since = facts
+        .iter()
+        .find(|(field, _)| *field == Field::MissingSince)
+        .and_then(|(_, since)| codes::date(since));
+    if since.is_some_and(|since| day - since > KEPT_MISSING) {
+        return None;
+    }
+    let today = codes::day(day);
+    if since.is_none() {
+        facts.push((Field::MissingSince, &today));
+    }
+    let mut octets = Vec::new();
+    claim::encode(Period::ALWAYS, facts.into_iter(), &mut octets);
+    Some((octets, since.is_some()))
+}
+
+/// A set with a name that no other has: two imports in one millisecond must not meet.
+fn new_set(list: &str, place: &Place) -> io::Result<(String, SetWriter)> {
+    let mut number = 0_u32;
+    loop {
+        let name = format!("{}-{}-{number}.set", file_name(list), millis(place.now));
+        match SetWriter::create(&place.folder.join(&name)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            created => return Ok((name, created?)),
+        }
+    }
 }
 
 /// A list's name as part of a file name.

@@ -22,8 +22,9 @@ pub(crate) struct SetWriter {
 }
 
 impl SetWriter {
+    /// A new file; one that is there already is an error.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let mut file = BufWriter::with_capacity(256 * 1024, File::create(path)?);
+        let mut file = BufWriter::with_capacity(256 * 1024, File::create_new(path)?);
         file.write_all(MAGIC)?;
         Ok(Self {
             file,

@@ -293,5 +293,7 @@ pub fn named(target: &Target) -> String {
         Target::Address(address) => address.to_string(),
         Target::Rpps(rpps) => format!("RPPS {}", rpps.as_str()),
         Target::Finess(finess) => format!("FINESS {}", finess.as_str()),
+        Target::Text(text) => text.clone(),
+        Target::WithoutFamilyDoctor(commune) => format!("commune {commune}"),
     }
 }

@@ -5,12 +5,13 @@
 //! - `demo/`: a fictional territory on this machine and a day in its life.
 //! - `notice`: what messages would give, what waits for a person.
 //! - `track`: what became of what a gateway sent. `queue`: what a relay carries. `reports`: the
-//!   register. `hl7`: pushing a file as a hospital would. `secrets`: site keys, password hashes.
+//!   register. `directory`: filling the shared directory and asking it. `hl7`: pushing a file as a hospital would. `secrets`: site keys, password hashes.
 //!
 //! The library crates never depend on each other; here, and only here, they are joined.
 
 mod config;
 mod demo;
+mod directory;
 mod error;
 mod hl7;
 mod notice;
@@ -77,6 +78,11 @@ enum Command {
         #[command(subcommand)]
         command: reports::ReportsCommand,
     },
+    /// The shared directory: import lists, find somebody.
+    Directory {
+        #[command(subcommand)]
+        command: directory::DirectoryCommand,
+    },
     /// Site keys.
     Key {
         #[command(subcommand)]
@@ -109,6 +115,7 @@ async fn main() -> ExitCode {
         Command::Queue { config, most } => queue::waiting(&config, most).await,
         Command::Trace { envelope, config } => queue::trace(&config, &envelope).await,
         Command::Reports { command } => reports::run(command).await,
+        Command::Directory { command } => directory::run(command).await,
         Command::Key { command } => secrets::key(command),
         Command::Password { command } => secrets::password(command),
         Command::Notice { command } => notice::run(command).await,
