@@ -6,6 +6,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `sealer` | [`Sealer`]: header protection, then a signature, then encryption |
+//! | `recipients` | [`Recipients`]: visible ones together, a blind one alone, by type |
+//! | `spool`, `stream` | [`Spool`]: a message in memory or in a file; its layers, never held whole |
 //! | `opener`, `opened` | [`Opener`]: layer after layer from the outside in; [`Opened`] |
 //! | `verdict` | [`SignatureVerdict`]: an enum with reasons, never a bool |
 //! | `header_protection` | RFC 9788: what goes inside, what stays outside, how they compare |
@@ -73,6 +75,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Large messages
+//!
+//! Both ways take a [`Spool`]: octets in memory, or a file that the caller gives. Sealing passes
+//! over it twice (digest, then writing). Opening passes once for each layer, to authenticate, and
+//! once more when the content is read: [`AuthenticContent`] decrypts from the octets that were
+//! authenticated, so that memory does not grow with the message and no plaintext is ever stored.
+//!
+//! ```no_run
+//! # use std::fs::File;
+//! # use liaison_smime::{Opener, Recipients, Sealer, Spool};
+//! # fn f(sealer: Sealer<'_>, opener: Opener<'_>, to: Recipients, now: time::OffsetDateTime)
+//! # -> Result<(), Box<dyn std::error::Error>> {
+//! let mut sealed = File::create_new("sealed.eml")?;
+//! sealer.seal(Spool::file(File::open("message.eml")?), &to, now, &mut sealed)?;
+//! let mut opened = opener.open(Spool::file(File::open("received.eml")?), now)?;
+//! opened.readable().copy_to(&mut std::io::stdout())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What is sent, and why
 //!
 //! - **Signed, then encrypted**: `SignedData` inside `AuthEnvelopedData`. SHA-256 with ECDSA P-256
@@ -81,7 +103,7 @@
 //!   CMSAlgorithmProtection; certificate and chain travel along.
 //! - **AES-256-GCM** with a fresh key and nonce for each envelope, 16-octet tag, no authenticated
 //!   attributes (several implementations got their encoding wrong). RSA recipients by RSA-OAEP
-//!   with SHA-256; P-256, P-384 and P-521 by ephemeral-static ECDH with AES-256 key wrap, without
+//!   with SHA-256; P-256, P-384, P-521 and X25519 by ephemeral-static ECDH with AES-256 key wrap, without
 //!   user keying material. ML-KEM-768 and ML-KEM-1024 recipients by `KEMRecipientInfo` with
 //!   HKDF-SHA256, where [`SealPolicy::ml_kem`] says that the partner reads it.
 //! - **multipart/signed inside the envelope** by default: clients that decrypt but cannot verify
@@ -90,13 +112,16 @@
 //!   From, Sender, To, Cc, Date, Message-ID, In-Reply-To, References and Auto-Submitted are
 //!   repeated outside; the outer Subject is `[...]`. Bcc is dropped. A message that its author's
 //!   client signed keeps that signature, untouched, inside the gateway's.
+//! - **Partners' profiles**: [`Profile::WrappedRfc822`] for Direct, [`Profile::KomLe`] for KIM;
+//!   [`Recipients::reading_only_cbc`] for a client that is known to read nothing better, and then
+//!   only signed.
 //! - **DER**, definite lengths: the oldest receivers want them.
 //!
 //! # What is accepted
 //!
-//! AES-128 and AES-256-GCM (tags of 12 to 16 octets) in `AuthEnvelopedData`; AES-CBC in
+//! AES-GCM (tags of 12 to 16 octets) and ChaCha20-Poly1305 in `AuthEnvelopedData`; AES-CBC in
 //! `EnvelopedData` only if the content turns out to be signed, validly, by the sender; RSA
-//! PKCS#1 v1.5 and OAEP with one digest, ECDH with the SHA-1 (OpenSSL's default) to SHA-512
+//! PKCS#1 v1.5 and OAEP with any two digests, ECDH with the SHA-1 (OpenSSL's default) to SHA-512
 //! derivations, ML-KEM-512, 768 and 1024 (RFC 9936); signatures of ML-DSA-44, 65 and 87
 //! (RFC 9882), in certificates too (RFC 9881); BER with indefinite lengths and strings in pieces; opaque and detached
 //! signatures, nested. Refused, with a named reason: every other cipher, SHA-1 and MD5
@@ -124,7 +149,7 @@
 //! the PEM and time forms; everything else of ASN.1 is read by `ber`: a streamed OCTET STRING
 //! comes out of `der` with its inner headers in it, and its certificates have no dates before
 //! 1970. `mail-parser` reads the addresses of From. `serde` lets the state that a site keeps (revocations,
-//! capabilities, known keys) be stored. `base64`, `subtle`, `thiserror`, `time` and `zeroize` do
+//! capabilities, known keys) be stored. `base64-simd`, `memchr`, `subtle`, `thiserror`, `time` and `zeroize` do
 //! what their names say.
 
 mod algorithm;

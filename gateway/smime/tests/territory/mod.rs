@@ -33,6 +33,7 @@ pub(crate) enum Kind {
     Rsa,
     P256,
     P384,
+    P521,
     Ed25519,
 }
 
@@ -65,6 +66,7 @@ pub(crate) fn key_pair(kind: Kind) -> KeyPair {
         Kind::Rsa => KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256),
         Kind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
         Kind::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
+        Kind::P521 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512),
         Kind::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
     }
     .unwrap()
@@ -93,7 +95,9 @@ pub(crate) fn person_params(address: &str, kind: Kind) -> CertificateParams {
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     match kind {
         Kind::Rsa => params.key_usages.push(KeyUsagePurpose::KeyEncipherment),
-        Kind::P256 | Kind::P384 => params.key_usages.push(KeyUsagePurpose::KeyAgreement),
+        Kind::P256 | Kind::P384 | Kind::P521 => {
+            params.key_usages.push(KeyUsagePurpose::KeyAgreement)
+        }
         Kind::Ed25519 => {}
     }
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
