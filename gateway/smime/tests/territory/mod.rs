@@ -96,7 +96,7 @@ pub(crate) fn person_params(address: &str, kind: Kind) -> CertificateParams {
     match kind {
         Kind::Rsa => params.key_usages.push(KeyUsagePurpose::KeyEncipherment),
         Kind::P256 | Kind::P384 | Kind::P521 => {
-            params.key_usages.push(KeyUsagePurpose::KeyAgreement)
+            params.key_usages.push(KeyUsagePurpose::KeyAgreement);
         }
         Kind::Ed25519 => {}
     }
