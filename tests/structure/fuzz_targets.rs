@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Parsers by file, and the targets of `tests/fuzz` that feed them.
-const PARSERS: [(&str, &[&str]); 29] = [
+const PARSERS: [(&str, &[&str]); 30] = [
     ("relay/smtp/src/command/mod.rs", &["smtp_command"]),
     ("relay/smtp/src/reply.rs", &["smtp_reply"]),
     ("relay/smtp/src/data.rs", &["smtp_data"]),
@@ -19,6 +19,7 @@ const PARSERS: [(&str, &[&str]); 29] = [
     ("relay/mail/src/dsn.rs", &["mail_dsn"]),
     ("relay/mail/src/mdn.rs", &["mail_mdn"]),
     ("gateway/hl7/src/mllp.rs", &["hl7_mllp"]),
+    ("gateway/hl7/src/batch.rs", &["hl7_batch"]),
     ("gateway/hl7/src/er7/message.rs", &["hl7_adt"]),
     ("gateway/hl7/src/adt/mod.rs", &["hl7_adt"]),
     ("gateway/smime/src/ber/reader.rs", &["smime_object"]),

@@ -503,3 +503,81 @@ async fn writer(site: &Site) -> sqlx::AnyConnection {
     );
     sqlx::AnyConnection::connect(&url).await.unwrap()
 }
+
+mod files {
+    use super::*;
+    use crate::hospital::DropFolder;
+    use crate::settings::DropFolderSettings;
+    use liaison_base::shutdown::Shutdown;
+
+    /// Writes a file as another program would, and waits until it is taken.
+    async fn drop_file(site: &Site, name: &str, text: &str) -> (String, bool) {
+        let path = site.folder.path().join("drop");
+        let settings = DropFolderSettings {
+            path: path.clone(),
+            keep_done: false,
+        };
+        let folder = DropFolder::open(site.feed.clone(), &settings).unwrap();
+        let unfinished = path.join(format!("{name}.part"));
+        std::fs::write(&unfinished, text.replace('\n', "\r")).unwrap();
+        std::fs::rename(&unfinished, path.join(name)).unwrap();
+        let shutdown = Shutdown::new();
+        let running = tokio::spawn(folder.run(shutdown.clone()));
+        let mut answer = None;
+        for _ in 0..1_000 {
+            for (part, taken) in [("done", true), ("refused", false)] {
+                let ack = path.join(part).join(format!("{name}.ack"));
+                if let Ok(text) = std::fs::read_to_string(ack) {
+                    answer = Some((text, taken));
+                }
+            }
+            if answer.is_some() && !path.join("taken").join(name).exists() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(shutdown.finish(Duration::from_secs(10)).await);
+        running.await.unwrap();
+        answer.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_acknowledged_message_by_message_and_leaves_nothing_in_clear() {
+        let site = Site::new().await;
+        let text = format!(
+            "FHS|^~\\&|GAM\nBHS|^~\\&|GAM\n{}{}BTS|2\nFTS|1\n",
+            entry(),
+            exit()
+        );
+        let (acks, taken) = drop_file(&site, "batch.hl7", &text).await;
+        assert!(taken);
+        assert_eq!(acks.matches("MSA|AA|").count(), 2, "{acks}");
+        assert_eq!(site.count("feed_message").await, 2);
+        assert!(!site.folder.path().join("drop/done/batch.hl7").exists());
+    }
+
+    #[tokio::test]
+    async fn a_batch_whose_count_is_wrong_is_kept_and_nothing_of_it_taken() {
+        let site = Site::new().await;
+        let text = format!("BHS|^~\\&|GAM\n{}BTS|2\n", entry());
+        let (acks, taken) = drop_file(&site, "cut.hl7", &text).await;
+        assert!(
+            !taken && acks.contains("MSA|AR|") && acks.contains("ERR||BTS^1^1|199"),
+            "{acks}"
+        );
+        assert_eq!(site.count("feed_message").await, 0);
+        assert!(site.folder.path().join("drop/refused/cut.hl7").exists());
+    }
+
+    #[tokio::test]
+    async fn a_message_at_fault_does_not_stop_the_others() {
+        let site = Site::new().await;
+        let text = format!("{}{}", entry().replace("900123^", "^"), exit());
+        let (acks, taken) = drop_file(&site, "two.hl7", &text).await;
+        assert!(
+            !taken && acks.contains("MSA|AE|") && acks.contains("MSA|AA|"),
+            "{acks}"
+        );
+        assert_eq!(site.count("feed_message").await, 1);
+    }
+}
