@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use liaison_base::clock::Clock;
+use liaison_base::current::Current;
 use liaison_base::login::{Denied, Login, LoginError, Logins};
 use liaison_mail::Address;
 use serde::{Deserialize, Serialize};
@@ -68,8 +69,13 @@ impl fmt::Debug for Account {
 /// The accounts of a site. Copies share it.
 #[derive(Clone)]
 pub struct Accounts {
+    table: Current<Table>,
+    clock: Arc<dyn Clock>,
+}
+
+struct Table {
     logins: Logins,
-    by_user: Arc<HashMap<String, Arc<Account>>>,
+    by_user: HashMap<String, Arc<Account>>,
 }
 
 impl Accounts {
@@ -78,6 +84,49 @@ impl Accounts {
     /// # Errors
     /// [`LoginError`] names the account whose settings cannot stand.
     pub fn new(settings: Vec<AccountSettings>, clock: Arc<dyn Clock>) -> Result<Self, LoginError> {
+        let table = Table::of(settings, Arc::clone(&clock))?;
+        Ok(Self {
+            table: Current::new(Arc::new(table)),
+            clock,
+        })
+    }
+
+    /// Puts other accounts in force for whoever logs in from now on; sessions stay as they are, and
+    /// every password is checked again.
+    ///
+    /// # Errors
+    /// As [`Accounts::new`]; the earlier accounts then stay.
+    pub fn replace(&self, settings: Vec<AccountSettings>) -> Result<(), LoginError> {
+        let table = Table::of(settings, Arc::clone(&self.clock))?;
+        self.table.set(Arc::new(table));
+        Ok(())
+    }
+
+    /// Every account, each once.
+    pub fn all(&self) -> Vec<Arc<Account>> {
+        let mut all: Vec<_> = self.table.get().by_user.values().cloned().collect();
+        all.sort_by(|a, b| a.user.cmp(&b.user));
+        all
+    }
+
+    /// Checks a password, as [`Logins::authenticate`].
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn authenticate(
+        &self,
+        user: &str,
+        password: Zeroizing<Vec<u8>>,
+        remote: IpAddr,
+    ) -> Result<Arc<Account>, Denied> {
+        let table = self.table.get();
+        let user = table.logins.authenticate(user, password, remote).await?;
+        table.by_user.get(&user).cloned().ok_or(Denied::UnknownUser)
+    }
+}
+
+impl Table {
+    fn of(settings: Vec<AccountSettings>, clock: Arc<dyn Clock>) -> Result<Self, LoginError> {
         let (mut logins, mut by_user) = (Vec::new(), HashMap::new());
         for one in settings {
             logins.push(Login {
@@ -99,29 +148,8 @@ impl Accounts {
         }
         Ok(Self {
             logins: Logins::new(logins, clock)?,
-            by_user: Arc::new(by_user),
+            by_user,
         })
-    }
-
-    /// Every account, each once.
-    pub fn all(&self) -> Vec<Arc<Account>> {
-        let mut all: Vec<_> = self.by_user.values().cloned().collect();
-        all.sort_by(|a, b| a.user.cmp(&b.user));
-        all
-    }
-
-    /// Checks a password, as [`Logins::authenticate`].
-    ///
-    /// # Errors
-    /// [`Denied`].
-    pub async fn authenticate(
-        &self,
-        user: &str,
-        password: Zeroizing<Vec<u8>>,
-        remote: IpAddr,
-    ) -> Result<Arc<Account>, Denied> {
-        let user = self.logins.authenticate(user, password, remote).await?;
-        self.by_user.get(&user).cloned().ok_or(Denied::UnknownUser)
     }
 }
 

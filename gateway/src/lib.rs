@@ -12,6 +12,7 @@
 //! - [`accounts`]: who may log in. [`keys`]: what seals content at rest.
 //! - [`desk`]: what waits for a person's decision, for the command line.
 //! - [`settings`]: the `[gateway]` section. [`notifications`]: bad news, told to its author.
+//! - `steering`: probes, and what a reload replaces.
 //!
 //! [`Gateway`] joins them, and is what the relay sees through the ports of `liaison-mail`.
 //!
@@ -37,6 +38,7 @@ pub mod tracking;
 
 mod error;
 mod inbound;
+mod steering;
 mod submission;
 
 use std::collections::BTreeMap;
@@ -77,6 +79,7 @@ struct Parts {
     store: Store,
     vault: Vault,
     accounts: Arc<Accounts>,
+    certificate: tls::Renewable,
     identities: Arc<Identities>,
     mailboxes: Mailboxes,
     drafts: Drafts,
@@ -119,12 +122,7 @@ impl Gateway {
         )
         .await?;
         sweep(&bodies, &mailboxes).await?;
-        for account in &settings.accounts {
-            mailboxes.provide(&account.address).await?;
-            for mailbox in &account.mailboxes {
-                mailboxes.provide(mailbox).await?;
-            }
-        }
+        steering::provide(&mailboxes, &settings).await?;
         if let Some(hospital) = &settings.hospital {
             mailboxes.provide(&hospital.sender).await?;
         }
@@ -132,6 +130,8 @@ impl Gateway {
             settings.accounts.clone(),
             Arc::clone(&clock),
         )?);
+        let identity = tls::Identity::load(&settings.certificate, &settings.key)?;
+        let certificate = tls::Renewable::new(identity)?;
         let identities = Arc::new(Identities::load(&settings)?);
         let drafts = Drafts::new(store.clone(), &vault);
         let postmaster = Address::parse(&format!("postmaster@{}", settings.domain))?;
@@ -155,6 +155,7 @@ impl Gateway {
             store,
             vault,
             accounts,
+            certificate,
             identities,
             mailboxes,
             drafts,
@@ -174,8 +175,7 @@ impl Gateway {
     pub async fn serve(&self, shutdown: &Shutdown) -> Result<(), GatewayError> {
         self.start_workers(shutdown);
         let settings = &self.0.settings;
-        let identity = tls::Identity::load(&settings.certificate, &settings.key)?;
-        let tls = tls::server(identity)?;
+        let tls = tls::renewable_server(&self.0.certificate)?;
         if let Some(listen) = settings.submissions {
             let door = submission::Door {
                 domain: settings.domain.clone(),

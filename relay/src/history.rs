@@ -3,10 +3,12 @@
 
 use liaison_base::clock;
 use liaison_mail::port::Carriage;
-use liaison_mail::{Address, EnhancedStatus, EnvelopeId, Refusal, ReplyCode, ReversePath, Urgency};
+use liaison_mail::{
+    Address, Domain, EnhancedStatus, EnvelopeId, Refusal, ReplyCode, ReversePath, Urgency,
+};
 use liaison_store::{Location, Store};
 use sqlx::any::AnyRow;
-use sqlx::{AnyPool, Row as _};
+use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 use time::OffsetDateTime;
 
 use crate::RelayError;
@@ -36,6 +38,19 @@ pub struct Waiting {
     pub next_attempt_at: Option<OffsetDateTime>,
     /// The last answer, `451 4.4.1 text`.
     pub reply: Option<String>,
+}
+
+/// How many recipients wait in one state for one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// The state.
+    pub state: State,
+    /// The recipients' domain.
+    pub destination: Domain,
+    /// How many.
+    pub recipients: u64,
+    /// When the relay took responsibility for the oldest of their messages.
+    pub oldest: OffsetDateTime,
 }
 
 /// One step in a recipient's history.
@@ -80,6 +95,14 @@ impl History {
     /// As [`crate::Relay::waiting`].
     pub async fn waiting(&self, limit: u32) -> Result<Vec<Waiting>, RelayError> {
         waiting(self.store.read(), limit).await
+    }
+
+    /// As [`crate::Relay::depths`].
+    ///
+    /// # Errors
+    /// As [`crate::Relay::depths`].
+    pub async fn depths(&self) -> Result<Vec<Depth>, RelayError> {
+        depths(self.store.read()).await
     }
 
     /// As [`crate::Relay::trace`].
@@ -128,6 +151,30 @@ pub(crate) async fn waiting(rows: &AnyPool, limit: u32) -> Result<Vec<Waiting>, 
     .fetch_all(rows)
     .await?;
     rows.iter().map(one_waiting).collect()
+}
+
+/// See [`crate::Relay::depths`]. One question a state: each has an index that holds the waiting
+/// ones alone, however long the history is.
+pub(crate) async fn depths(rows: &AnyPool) -> Result<Vec<Depth>, RelayError> {
+    let mut depths = Vec::new();
+    for state in State::ALL.into_iter().filter(|state| !state.is_done()) {
+        let sql = format!(
+            "SELECT w.domain, w.recipients, m.accepted_at
+             FROM (SELECT domain, COUNT(*) AS recipients, MIN(message) AS first
+                   FROM relay_recipient WHERE state = '{state}' GROUP BY domain) AS w
+             JOIN relay_message m ON m.id = w.first ORDER BY w.domain"
+        );
+        // Not the peer's words: a state's name.
+        for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(rows).await? {
+            depths.push(Depth {
+                state,
+                destination: Domain::parse(&row.try_get::<String, _>(0)?)?,
+                recipients: row.try_get::<i64, _>(1)?.unsigned_abs(),
+                oldest: clock::from_millis(row.try_get(2)?),
+            });
+        }
+    }
+    Ok(depths)
 }
 
 /// See [`crate::Relay::trace`].

@@ -4,13 +4,12 @@
 //! (it lists a relay of that name, and says for which domains it speaks); what it says of itself
 //! in EHLO counts for nothing.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use liaison_base::shutdown::Shutdown;
 use liaison_mail::port::{Delivery, Origin};
-use liaison_mail::{Domain, EnvelopeId, Recipient, Refusal};
+use liaison_mail::{Domain, EnvelopeId, Recipient, Refusal, ReplyCode};
 use liaison_smtp::io::{self, Taken};
 use liaison_smtp::reply::FixedReply;
 use liaison_smtp::server::{Role, Settings};
@@ -26,6 +25,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::RelayError;
 use crate::admission::{self, Denial, Lead, hex};
+use crate::measures;
+use crate::peer::{Seat, Use};
 use crate::refusals::Reason;
 use crate::relay::{Arrived, Inner, Offered};
 
@@ -37,12 +38,10 @@ struct Door {
     relay: Arc<Inner>,
     delivery: Arc<dyn Delivery>,
     shutdown: Shutdown,
-    acceptor: TlsAcceptor,
-    /// Open connections of each peer.
-    guests: Mutex<HashMap<Domain, usize>>,
 }
 
-/// Binds the address and serves whoever comes until the shutdown.
+/// Binds the address and serves whoever comes until the shutdown, and turns whoever comes then away
+/// until it is over.
 pub(crate) async fn open(
     relay: Arc<Inner>,
     delivery: Arc<dyn Delivery>,
@@ -56,13 +55,12 @@ pub(crate) async fn open(
     let listener = TcpListener::bind(wanted).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let door = Arc::new(Door {
-        acceptor: TlsAcceptor::from(Arc::clone(&relay.server_tls)),
         relay,
         delivery,
-        shutdown: shutdown.clone(),
-        guests: Mutex::default(),
+        shutdown,
     });
-    shutdown.spawn(welcome(door, listener));
+    let doors = door.shutdown.clone();
+    doors.spawn_door(welcome(door, listener));
     Ok(bound)
 }
 
@@ -72,7 +70,7 @@ async fn welcome(door: Arc<Door>, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = door.shutdown.asked() => return,
+            () = door.shutdown.over() => return,
         };
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
@@ -86,8 +84,16 @@ async fn welcome(door: Arc<Door>, listener: TcpListener) {
         match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => {
                 let door = Arc::clone(&door);
-                let shutdown = door.shutdown.clone();
-                shutdown.spawn(async move { door.receive(stream, from, place).await });
+                let serving = Arc::clone(&door);
+                let receive = async move { serving.receive(stream, from, place).await };
+                if door.shutdown.is_asked() {
+                    let over = door.shutdown.clone();
+                    door.shutdown.spawn_door(async move {
+                        tokio::select! { () = receive => {}, () = over.over() => {} }
+                    });
+                } else {
+                    door.shutdown.spawn(receive);
+                }
             }
             // Dropping the stream closes it; the peer tries again.
             Err(_) => door
@@ -110,9 +116,9 @@ impl Door {
             return;
         };
         let name = name.clone();
-        let Some(_guest) = self.seat(&name) else {
-            let reason = Reason::TooManyConnections;
-            return self.turn_away(&mut stream, reason, name.as_str()).await;
+        let _seat = match self.let_in(&name) {
+            Ok(seat) => seat,
+            Err(reason) => return self.turn_away(&mut stream, reason, name.as_str()).await,
         };
         let mut visit = Visit {
             door: self,
@@ -135,16 +141,22 @@ impl Door {
         from: SocketAddr,
     ) -> Option<TlsStream<TcpStream>> {
         let limit = self.relay.settings.limits.connect;
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.relay.live.get().server_tls));
         // Commands and replies are small, and each waits for the other.
         let cause = match stream.set_nodelay(true) {
-            Ok(()) => match timeout(limit, self.acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => return Some(stream),
+            Ok(()) => match timeout(limit, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    measures::handshake("in", true);
+                    return Some(stream);
+                }
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "no TLS handshake in time".to_owned(),
             },
             Err(error) => error.to_string(),
         };
-        self.relay.tally.count(Reason::Handshake);
+        measures::handshake("in", false);
+        let code = Reason::Handshake.refusal().code;
+        self.relay.tally.count(Reason::Handshake, code);
         let reason = Reason::Handshake.as_str();
         tracing::warn!(reason, %from, cause, "refused");
         None
@@ -194,39 +206,17 @@ impl Door {
         let _ = timeout(self.relay.settings.limits.connect, saying).await;
     }
 
-    fn seat(&self, name: &Domain) -> Option<Guest<'_>> {
-        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = guests.entry(name.clone()).or_default();
-        if *count >= self.relay.settings.limits.connections_per_peer {
-            return None;
+    /// Counts a known peer in, if there is room for it and for mail.
+    fn let_in(&self, name: &Domain) -> Result<Seat<'_>, Reason> {
+        if self.shutdown.is_asked() {
+            return Err(Reason::ShuttingDown);
         }
-        *count += 1;
-        Some(Guest {
-            door: self,
-            name: name.clone(),
-        })
-    }
-}
-
-/// A peer's connection in the count of its connections.
-struct Guest<'a> {
-    door: &'a Door,
-    name: Domain,
-}
-
-impl Drop for Guest<'_> {
-    fn drop(&mut self) {
-        let mut guests = self
-            .door
-            .guests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = guests.get_mut(&self.name) {
-            *count -= 1;
-            if *count == 0 {
-                guests.remove(&self.name);
-            }
+        let (now, live) = (self.relay.clock.now(), self.relay.live.get());
+        if let Some(reason) = self.relay.door.closed(&live.pressure, now) {
+            return Err(reason);
         }
+        let most = self.relay.settings.limits.connections_per_peer;
+        self.relay.peers.enter(name, most, &live.rates, now)
     }
 }
 
@@ -247,10 +237,29 @@ impl Visit<'_> {
         })
     }
 
+    fn check_sender(&self, mail: &Mail) -> Result<(), Denial> {
+        let relay = &self.door.relay;
+        let (now, live) = (relay.clock.now(), relay.live.get());
+        admission::sender(&self.origin, &mail.from)?;
+        if let Some(reason) = relay.door.closed(&live.pressure, now) {
+            return Err(reason.into());
+        }
+        relay
+            .peers
+            .admit(&self.name, Use::Message, &live.rates, now)?;
+        Ok(())
+    }
+
     async fn check_recipient(&self, recipient: &Recipient) -> Result<(), Denial> {
         let address = &recipient.address;
-        let settings = &self.door.relay.settings;
-        match admission::recipient_domain(settings, &self.origin, address.domain())? {
+        let relay = &self.door.relay;
+        let live = relay.live.get();
+        let now = relay.clock.now();
+        relay
+            .peers
+            .admit(&self.name, Use::Recipient, &live.rates, now)?;
+        let served = &relay.settings.domains;
+        match admission::recipient_domain(served, &live.transit, &self.origin, address.domain())? {
             Lead::Onward => Ok(()),
             Lead::Here => self
                 .door
@@ -267,7 +276,8 @@ impl Visit<'_> {
 
 impl io::Session for Visit<'_> {
     async fn mail(&mut self, mail: &Mail) -> Result<(), Refusal> {
-        self.answered(admission::sender(&self.origin, &mail.from))
+        let result = self.check_sender(mail);
+        self.answered(result)
     }
 
     async fn recipient(&mut self, recipient: &Recipient) -> Result<(), Refusal> {
@@ -282,6 +292,8 @@ impl io::Session for Visit<'_> {
         Taken::Later(Box::pin(async move {
             let eight_bit = content.is_eight_bit();
             let content = content.into_bytes();
+            let (now, live) = (relay.clock.now(), relay.live.get());
+            relay.peers.charge(&peer, content.len(), &live.rates, now);
             let digest = digest(&SHA256, &content);
             let arrived = Arrived {
                 from,
@@ -304,15 +316,29 @@ impl io::Session for Visit<'_> {
     }
 
     fn fault(&mut self, reply: &FixedReply) {
-        self.door.relay.tally.count(Reason::Protocol);
+        let reason = reason_of(reply);
+        if let Ok(code) = ReplyCode::new(reply.code) {
+            self.door.relay.tally.count(reason, code);
+        }
         tracing::warn!(
-            reason = Reason::Protocol.as_str(),
+            reason = reason.as_str(),
             code = reply.code,
             status = reply.status,
             cause = reply.text,
             from = %self.name,
             "refused"
         );
+    }
+}
+
+/// What the protocol machine refuses of its own accord, by its enhanced status: a declared or real
+/// size beyond the limit, content that cannot be carried, or a broken rule.
+fn reason_of(reply: &FixedReply) -> Reason {
+    match reply.status {
+        "5.3.4" | "4.3.4" => Reason::TooLarge,
+        "5.6.0" => Reason::Malformed,
+        "4.3.2" => Reason::ShuttingDown,
+        _ => Reason::Protocol,
     }
 }
 

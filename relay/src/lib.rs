@@ -12,12 +12,14 @@
 //!
 //! - [`Relay`] (`relay.rs`): open, serve, hand over, ask. Start reading here.
 //! - [`settings`]: the `[relay]` section.
-//! - `inbound`: the door; who a peer is.
+//! - `inbound`: SMTP from peers; who a peer is. `door`: whether there is room to take anything.
+//! - `peer/`: each peer's connections and allowances.
 //! - `admission/`: who may send what to whom; S/MIME enveloped content only.
 //! - `queue/`: the states of a recipient, drawn; leases, retries, group commit.
 //! - `outbound/`: destinations and workers; one verdict a recipient.
 //! - `notices`: reports to the sender (RFC 3461, RFC 3464).
 //! - [`history`]: what became of a message, for the gateway and for operators.
+//! - `live`: what a reload replaces. `measures`: what the metrics show of a relay.
 //! - [`refusals`]: every reason for a no, with its words, code and counter.
 //!
 //! # Promises
@@ -29,13 +31,18 @@
 //! # Dependencies
 //! `tokio-rustls` and `rustls-pki-types` for TLS streams; `rustls-webpki` reads the names out of a
 //! verified certificate; `sqlx` rows come out of `liaison-store`; `base64` and `ring` (SHA-256)
-//! look at content from outside and name duplicates; `serde` reads the settings.
+//! look at content from outside and name duplicates; `serde` reads the settings; `metrics` counts,
+//! for whatever recorder the process has.
 
 mod admission;
+mod door;
 mod error;
 mod inbound;
+mod live;
+mod measures;
 mod notices;
 mod outbound;
+mod peer;
 mod queue;
 mod relay;
 

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use liaison_base::clock::Clock;
+use liaison_base::current::Current;
+use liaison_base::health::Check;
+use liaison_base::machine::{Gauge, Machine};
 use liaison_base::shutdown::Shutdown;
-use liaison_base::tls::{self, Identity};
 use liaison_directory_client::Lookup;
 use liaison_mail::port::{Carriage, Delivery, HandOver, News, Origin, PortFuture};
 use liaison_mail::{
@@ -15,12 +18,16 @@ use liaison_mail::{
 };
 use liaison_smtp::data::Canonical;
 use ring::digest::Digest;
-use rustls::{ClientConfig, ServerConfig};
+use tokio::time::timeout;
 
 use crate::admission::{self, Denial, Sameness, trace};
-use crate::history::{self, Step, Waiting};
+use crate::door::{self, Door};
+use crate::history::{self, Depth, Step, Waiting};
+use crate::live::{self, Live};
+use crate::measures::{self, Shown};
 use crate::notices::Reporter;
 use crate::outbound::destinations::Destinations;
+use crate::peer::Peers;
 use crate::queue::Queue;
 use crate::queue::intake::Intake;
 use crate::queue::steer::{Order, Selection, Steered};
@@ -43,8 +50,11 @@ pub(crate) struct Inner {
     pub(crate) reporter: Reporter,
     pub(crate) destinations: Destinations,
     pub(crate) tally: Tally,
-    pub(crate) server_tls: Arc<ServerConfig>,
-    pub(crate) client_tls: Arc<ClientConfig>,
+    /// What a reload replaces.
+    pub(crate) live: Current<Live>,
+    pub(crate) door: Door,
+    pub(crate) peers: Peers,
+    pub(crate) shown: Shown,
 }
 
 impl Relay {
@@ -60,22 +70,36 @@ impl Relay {
         clock: Arc<dyn Clock>,
         directory: Arc<dyn Lookup>,
     ) -> Result<Self, RelayError> {
-        let identity = || Identity::load(&settings.certificate, &settings.key);
-        let anchors = tls::anchors(&settings.anchors)?;
-        let server_tls = tls::relay_server(identity()?, Arc::clone(&anchors))?;
-        let client_tls = tls::relay_client(identity()?, anchors)?;
+        let gauge = Arc::new(Machine::new(door::folder(&settings)));
+        Self::open_with(settings, clock, directory, gauge).await
+    }
+
+    /// As [`Relay::open`], with another gauge of what is left of the machine.
+    ///
+    /// # Errors
+    /// As [`Relay::open`].
+    pub async fn open_with(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        directory: Arc<dyn Lookup>,
+        gauge: Arc<dyn Gauge>,
+    ) -> Result<Self, RelayError> {
+        let live = Live::load(&settings)?;
+        measures::describe();
         let queue = Queue::open(&settings, Arc::clone(&clock)).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 reporter: Reporter::new(&settings.hostname, &settings.domains)?,
                 destinations: Destinations::new(settings.limits.deliveries_per_destination),
-                tally: Tally::default(),
+                tally: Tally::new(),
+                live: Current::new(Arc::new(live)),
+                door: Door::new(gauge),
+                peers: Peers::default(),
+                shown: Shown::default(),
                 settings,
                 clock,
                 directory,
                 queue,
-                server_tls,
-                client_tls,
             }),
         })
     }
@@ -153,6 +177,50 @@ impl Relay {
         self.steer(Order::Cancel, Selection::Own(envelope.clone()))
             .await?;
         history::carriage(self.inner.queue.rows(), envelope).await
+    }
+
+    /// How many recipients wait, by state and destination, and since when.
+    ///
+    /// # Errors
+    /// [`RelayError::Store`] when the queue cannot be read.
+    pub async fn depths(&self) -> Result<Vec<Depth>, RelayError> {
+        history::depths(self.inner.queue.rows()).await
+    }
+
+    /// What this relay needs to do its work, looked at now: the store takes a write, disk, memory
+    /// and load leave room, the directory answers, the certificate has not expired.
+    pub async fn checks(&self) -> Vec<Check> {
+        self.inner.checks().await
+    }
+
+    /// Brings the gauges of the metrics up to date.
+    ///
+    /// # Errors
+    /// [`RelayError::Store`] when the queue cannot be read.
+    pub async fn measure(&self) -> Result<(), RelayError> {
+        let depths = self.depths().await?;
+        measures::show(&self.inner, &depths);
+        Ok(())
+    }
+
+    /// Checks whether `settings` could be put in force, without doing so.
+    ///
+    /// # Errors
+    /// As [`Relay::reload`].
+    pub fn check(settings: &Settings) -> Result<(), RelayError> {
+        Live::load(settings).map(drop)
+    }
+
+    /// Puts certificates, anchors, revocation lists, transit, rates and pressure of `settings` in
+    /// force for whoever connects from now on; open connections stay. Answers with the keys that
+    /// differ and wait for the next start.
+    ///
+    /// # Errors
+    /// [`RelayError::Base`] when a file cannot be used: everything stays as it was.
+    pub fn reload(&self, settings: &Settings) -> Result<Vec<&'static str>, RelayError> {
+        let live = Live::load(settings)?;
+        self.inner.live.set(Arc::new(live));
+        Ok(live::at_the_next_start(&self.inner.settings, settings))
     }
 
     /// Every step of every recipient of an envelope, whoever brought it, in order.
@@ -253,6 +321,7 @@ impl Inner {
             accepted_at: now,
         };
         let id = intake.envelope.id.clone();
+        let from_peer = matches!(intake.origin, Origin::Peer { .. });
         let recipients = intake.envelope.recipients.len();
         match self.queue.admit(intake).await {
             Ok(domains) if domains.is_empty() => {
@@ -260,6 +329,7 @@ impl Inner {
                 Ok(())
             }
             Ok(domains) => {
+                measures::taken(from_peer, octets);
                 tracing::info!(envelope = %id, recipients, octets, "queued");
                 for domain in domains {
                     self.destinations.poke(&domain, now);
@@ -274,9 +344,32 @@ impl Inner {
         }
     }
 
+    async fn checks(&self) -> Vec<Check> {
+        let now = self.clock.now();
+        let live = self.live.get();
+        let mut checks = self.door.checks(&live.pressure, now);
+        checks.push(Check::certificate("relay.certificate", live.not_after, now));
+        checks.push(match timeout(PROBE, self.queue.probe()).await {
+            Ok(Ok(())) => Check::passed("relay.store", "takes a write"),
+            Ok(Err(error)) => Check::failed("relay.store", error.to_string()),
+            Err(_) => Check::failed("relay.store", "no write ended in time"),
+        });
+        let asked = self.directory.peer(self.settings.hostname.as_str());
+        checks.push(match timeout(PROBE, asked).await {
+            Ok(Ok(Some(_))) => Check::passed("relay.directory", "answers, and lists this relay"),
+            Ok(Ok(None)) => Check::failed(
+                "relay.directory",
+                "answers, and lists no relay of this hostname",
+            ),
+            Ok(Err(error)) => Check::failed("relay.directory", error.to_string()),
+            Err(_) => Check::failed("relay.directory", "no answer in time"),
+        });
+        checks
+    }
+
     /// Counts and logs a refusal. Neither the content nor a mailbox is named.
     pub(crate) fn deny(&self, denial: &Denial, who: &str) {
-        self.tally.count(denial.reason);
+        self.tally.count(denial.reason, denial.refusal.code);
         tracing::warn!(
             reason = denial.reason.as_str(),
             code = %denial.refusal.code,
@@ -286,6 +379,9 @@ impl Inner {
         );
     }
 }
+
+/// How long a probe waits for the store or the directory.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// A message that asks for admission.
 pub(crate) struct Offered {

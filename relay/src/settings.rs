@@ -24,6 +24,10 @@ pub struct Settings {
     pub key: PathBuf,
     /// The authorities that may vouch for peers, PEM.
     pub anchors: PathBuf,
+    /// PEM files of the revocation lists of those authorities: a peer whose certificate one of them
+    /// names gets no session. Read again at a reload.
+    #[serde(default)]
+    pub revocations: Vec<PathBuf>,
     /// The queue's database: the path of a SQLite file, made if absent, of one process; or
     /// `postgres://user@host/name`, a PostgreSQL database that the processes of a site share. See
     /// [`Location`].
@@ -42,6 +46,12 @@ pub struct Settings {
     /// What a peer may ask of this relay, and this relay of its machine.
     #[serde(default)]
     pub limits: Limits,
+    /// What one peer may send in a minute.
+    #[serde(default)]
+    pub rates: Rates,
+    /// When to turn mail away at the door for want of room.
+    #[serde(default)]
+    pub pressure: Pressure,
 }
 
 /// When to try again, and when to give up.
@@ -50,28 +60,28 @@ pub struct Settings {
 pub struct Schedule {
     /// The wait after the first failed try, and how long a destination that cannot be reached is
     /// left alone. Each further wait is twice as long, give or take a fifth. Default: 30s.
-    #[serde(with = "span")]
+    #[serde(with = "liaison_base::span")]
     pub first_retry: Duration,
     /// The longest wait between two tries. Default: 1h.
-    #[serde(with = "span")]
+    #[serde(with = "liaison_base::span")]
     pub longest_retry: Duration,
     /// The age at which the sender of a waiting message is told of the delay. Default: 4h.
-    #[serde(with = "span")]
+    #[serde(with = "liaison_base::span")]
     pub delay_notice: Duration,
     /// The age at which a waiting message is given up and its sender told. Default: 2d.
-    #[serde(with = "span")]
+    #[serde(with = "liaison_base::span")]
     pub expiry: Duration,
     /// How long a delivery may take before the message is handed to another worker. Must be
     /// longer than the slowest transfer. Default: 15m.
-    #[serde(with = "span")]
+    #[serde(with = "liaison_base::span")]
     pub lease: Duration,
     /// How long a process may give no sign of life before the others on its database take over
     /// what it was delivering. Default: 30s.
-    #[serde(with = "span")]
+    #[serde(with = "liaison_base::span")]
     pub takeover: Duration,
     /// How long the history of a finished message is kept; for as long, the same message from the
     /// same peer is recognised and not delivered again. Default: 90d.
-    #[serde(with = "span")]
+    #[serde(with = "liaison_base::span")]
     pub keep_history: Duration,
 }
 
@@ -108,10 +118,10 @@ pub struct Limits {
     /// others. Default: 4.
     pub deliveries_per_destination: usize,
     /// How long a connection to a peer is kept open for the next message. Default: 10s.
-    #[serde(with = "span")]
+    #[serde(with = "liaison_base::span")]
     pub linger: Duration,
     /// How long a connection and its TLS handshake may take, on either side. Default: 30s.
-    #[serde(with = "span")]
+    #[serde(with = "liaison_base::span")]
     pub connect: Duration,
 }
 
@@ -130,75 +140,52 @@ impl Default for Limits {
     }
 }
 
-/// Times as people write them.
-mod span {
-    use std::fmt;
-    use std::time::Duration;
+/// What one peer may send in a minute; 0 sets no limit. A peer that was quiet may send a minute's
+/// worth at once, and then as much as flows back. Beyond it, it is told to come again (4xx).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rates {
+    /// Connections. Default: 600.
+    pub connections: u32,
+    /// Messages. Default: 60000.
+    pub messages: u32,
+    /// Recipients of messages. Default: 120000.
+    pub recipients: u32,
+    /// Octets of content. Default: 6442450944 (6 GiB).
+    pub octets: u64,
+}
 
-    use serde::{Deserializer, Serializer, de};
-
-    /// No setting of a relay is longer: beyond it lies a mistyped unit.
-    const LONGEST: u64 = 10 * 366 * 86_400 * 1000;
-    const UNITS: [(&str, u64); 5] = [
-        ("ms", 1),
-        ("s", 1000),
-        ("m", 60_000),
-        ("h", 3_600_000),
-        ("d", 86_400_000),
-    ];
-
-    pub(super) fn serialize<S: Serializer>(span: &Duration, to: S) -> Result<S::Ok, S::Error> {
-        let millis = u64::try_from(span.as_millis()).unwrap_or(LONGEST);
-        let (unit, factor) = UNITS
-            .into_iter()
-            .rev()
-            .find(|(_, factor)| millis % factor == 0 && millis >= *factor)
-            .unwrap_or(UNITS[0]);
-        to.serialize_str(&format!("{}{unit}", millis / factor))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        from.deserialize_any(Visitor)
-    }
-
-    struct Visitor;
-
-    impl de::Visitor<'_> for Visitor {
-        type Value = Duration;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a time such as \"200ms\", \"30s\", \"15m\", \"4h\", \"2d\", or seconds")
-        }
-
-        fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Duration, E> {
-            let seconds = u64::try_from(seconds)
-                .map_err(|_| E::invalid_value(de::Unexpected::Signed(seconds), &self))?;
-            self.visit_u64(seconds)
-        }
-
-        fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Duration, E> {
-            bounded(seconds.checked_mul(1000))
-                .ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(seconds), &self))
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Duration, E> {
-            parse(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            connections: 600,
+            messages: 60_000,
+            recipients: 120_000,
+            octets: 6 * 1024 * 1024 * 1024,
         }
     }
+}
 
-    fn parse(text: &str) -> Option<Duration> {
-        let end = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
-        let (number, unit) = text.split_at(end);
-        let (_, factor) = UNITS.into_iter().find(|(name, _)| *name == unit.trim())?;
-        bounded(number.parse::<u64>().ok()?.checked_mul(factor))
-    }
+/// When to turn mail away at the door, before anything of it is read: peers keep it and come again.
+/// What is queued goes on leaving. 0 looks at nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pressure {
+    /// Octets that must be free on the disk of the database. Default: 536870912 (512 MiB).
+    pub disk_free: u64,
+    /// Octets of memory that must be available. Default: 67108864 (64 MiB).
+    pub memory_free: u64,
+    /// The highest load a processor, averaged over a minute. Default: 32.0.
+    pub load: f64,
+}
 
-    fn bounded(millis: Option<u64>) -> Option<Duration> {
-        millis
-            .filter(|millis| *millis <= LONGEST)
-            .map(Duration::from_millis)
+impl Default for Pressure {
+    fn default() -> Self {
+        Self {
+            disk_free: 512 * 1024 * 1024,
+            memory_free: 64 * 1024 * 1024,
+            load: 32.0,
+        }
     }
 }
 
@@ -223,6 +210,8 @@ mod tests {
         let settings: Settings = config::parse(SHORTEST).unwrap();
         assert_eq!(settings.schedule, Schedule::default());
         assert_eq!(settings.limits, Limits::default());
+        assert_eq!(settings.rates, Rates::default());
+        assert_eq!(settings.pressure, Pressure::default());
         assert!(settings.transit.is_empty());
     }
 

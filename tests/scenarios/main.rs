@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and measures real time"
 )]
 
+mod a_connection_cut_at_any_octet_loses_and_doubles_nothing;
 mod a_discharge_notice_reaches_the_nursing_home;
 mod a_gigabyte_announced_before_login_is_refused;
 mod a_mail_in_anothers_name_is_not_submitted;
@@ -16,11 +17,13 @@ mod a_peer_cannot_write_in_anothers_name;
 mod a_plain_text_message_is_refused_by_a_relay;
 mod a_relay_between_the_sites_never_sees_the_plain_text;
 mod a_relay_without_a_certificate_gets_no_session;
+mod a_reload_drops_no_connection;
 mod a_report_by_mail_gets_a_receipt_that_verifies;
 mod a_truncated_frame_is_not_acknowledged;
 mod a_wrong_password_is_refused_and_named_nowhere;
 mod an_admission_without_a_patient_is_refused;
 mod an_endless_frame_is_cut_off;
+mod an_operator_sees_a_site_and_follows_a_message;
 mod an_unknown_recipient_is_refused_while_the_client_waits;
 mod an_unknown_trigger_is_acknowledged_and_tells_nobody;
 mod curl_lists_and_fetches_mail;

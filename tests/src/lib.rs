@@ -5,6 +5,7 @@
 //!   its sites, each a `liaison serve`.
 //! - [`imap`], [`smtp`], [`mllp`]: small blocking clients, strict about what they are answered.
 //! - [`sink`]: a relay that only takes, and so shows what was on the wire.
+//! - [`admin`]: the operators' port. [`cut`]: a wire that breaks.
 //! - [`peer`]: another relay, with a certificate or without; [`raw`]: octets that no client sends.
 //! - [`logs`]: what the sites logged; [`routine`]: what they do all day.
 //! - [`tls`]: connections as a client of the territory makes them.
@@ -18,6 +19,8 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod admin;
+pub mod cut;
 pub mod imap;
 pub mod logs;
 pub mod mllp;

@@ -68,6 +68,7 @@ pub struct Member {
     pub mllp: Option<u16>,
     pub mllps: Option<u16>,
     pub relay: Option<u16>,
+    pub admin: Option<u16>,
 }
 
 /// Somebody who can log in.

@@ -30,6 +30,9 @@ pub enum BaseError {
         /// What was sought in it.
         what: &'static str,
     },
+    /// A certificate whose end cannot be read.
+    #[error("the certificate is not X.509 as it is read here; have it issued again")]
+    Certificate,
     /// rustls refused the settings made from these files.
     #[error("TLS settings refused: {0}; check that the key belongs to the certificate")]
     Tls(#[from] rustls::Error),

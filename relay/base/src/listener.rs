@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 
 use crate::shutdown::Shutdown;
 
@@ -25,6 +26,39 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// As [`Listener::open`], but connections are taken, and left alone, until the shutdown is over:
+    /// for a port through which the shutdown is watched.
+    ///
+    /// # Errors
+    /// What the system says when the address cannot be bound.
+    pub async fn open_until_over<F, S>(
+        self,
+        listen: SocketAddr,
+        shutdown: &Shutdown,
+        serve: F,
+    ) -> io::Result<SocketAddr>
+    where
+        F: Fn(TcpStream, SocketAddr) -> S + Send + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind(listen).await?;
+        let bound = listener.local_addr()?;
+        let over = shutdown.clone();
+        shutdown.spawn_door(async move {
+            let mut inside = JoinSet::new();
+            let taking = self.take(listener, move |stream, remote, permit| {
+                while inside.try_join_next().is_some() {}
+                let inner = serve(stream, remote);
+                inside.spawn(async move {
+                    inner.await;
+                    drop(permit);
+                });
+            });
+            tokio::select! { () = over.over() => {}, () = taking => {} }
+        });
+        Ok(bound)
+    }
+
     /// Binds `listen` and runs `serve` for each connection. Returns the bound address. A shutdown
     /// takes no new connection and waits for those inside, which should watch for it too.
     ///
@@ -44,34 +78,43 @@ impl Listener {
         let bound = listener.local_addr()?;
         let stop = shutdown.clone();
         shutdown.spawn(async move {
-            let room = Arc::new(Semaphore::new(self.connections));
-            loop {
-                let accepted = tokio::select! {
-                    () = stop.asked() => return,
-                    accepted = listener.accept() => accepted,
-                };
-                let (stream, remote) = match accepted {
-                    Ok(accepted) => accepted,
-                    Err(error) => {
-                        let door = self.name;
-                        tracing::error!(%error, door, "no connection can be accepted");
-                        tokio::time::sleep(BREATH).await;
-                        continue;
-                    }
-                };
-                let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                    let door = self.name;
-                    tracing::warn!(%remote, door, reason = "too many connections", "refused at the door");
-                    continue;
-                };
+            let inside_too = stop.clone();
+            let taking = self.take(listener, move |stream, remote, permit| {
                 let inside = serve(stream, remote);
-                stop.spawn(async move {
+                inside_too.spawn(async move {
                     inside.await;
                     drop(permit);
                 });
-            }
+            });
+            tokio::select! { () = stop.asked() => {}, () = taking => {} }
         });
         Ok(bound)
+    }
+
+    /// Takes connections for ever; the permit is a connection's place.
+    async fn take(
+        self,
+        listener: TcpListener,
+        mut inside: impl FnMut(TcpStream, SocketAddr, OwnedSemaphorePermit),
+    ) {
+        let room = Arc::new(Semaphore::new(self.connections));
+        loop {
+            let (stream, remote) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    let door = self.name;
+                    tracing::error!(%error, door, "no connection can be accepted");
+                    tokio::time::sleep(BREATH).await;
+                    continue;
+                }
+            };
+            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+                let door = self.name;
+                tracing::warn!(%remote, door, reason = "too many connections", "refused at the door");
+                continue;
+            };
+            inside(stream, remote, permit);
+        }
     }
 }
 

@@ -7,13 +7,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::server::WebPkiClientVerifier;
+use rustls::client::WebPkiServerVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use time::OffsetDateTime;
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
 
 use crate::BaseError;
+use crate::current::Current;
 
 /// A certificate chain, leaf first, and its private key.
 #[derive(Debug)]
@@ -36,6 +42,77 @@ impl Identity {
             })?,
         })
     }
+
+    /// The instant after which the leaf certificate is no longer valid.
+    ///
+    /// # Errors
+    /// [`BaseError::Certificate`] when it cannot be read.
+    pub fn not_after(&self) -> Result<OffsetDateTime, BaseError> {
+        self.chain
+            .first()
+            .and_then(expiry)
+            .ok_or(BaseError::Certificate)
+    }
+}
+
+/// The certificate of a door, which a reload replaces: handshakes from then on show the new one, and
+/// connections stay as they are.
+#[derive(Clone, Debug)]
+pub struct Renewable(Current<Shown>);
+
+#[derive(Debug)]
+struct Shown {
+    key: Arc<CertifiedKey>,
+    not_after: OffsetDateTime,
+}
+
+impl Renewable {
+    /// Shows `identity` until [`Renewable::renew`].
+    ///
+    /// # Errors
+    /// [`BaseError::Tls`] when the key does not belong to the certificate;
+    /// [`BaseError::Certificate`] when its end cannot be read.
+    pub fn new(identity: Identity) -> Result<Self, BaseError> {
+        Ok(Self(Current::new(Arc::new(Shown::of(identity)?))))
+    }
+
+    /// Shows `identity` from now on.
+    ///
+    /// # Errors
+    /// As [`Renewable::new`]; the earlier one then stays.
+    pub fn renew(&self, identity: Identity) -> Result<(), BaseError> {
+        self.0.set(Arc::new(Shown::of(identity)?));
+        Ok(())
+    }
+
+    /// When the certificate shown now expires.
+    pub fn not_after(&self) -> OffsetDateTime {
+        self.0.get().not_after
+    }
+}
+
+impl Shown {
+    fn of(identity: Identity) -> Result<Self, BaseError> {
+        let not_after = identity.not_after()?;
+        let key = CertifiedKey::from_der(identity.chain, identity.key, &provider())?;
+        Ok(Self {
+            key: Arc::new(key),
+            not_after,
+        })
+    }
+}
+
+impl ResolvesServerCert for Renewable {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.get().key))
+    }
+}
+
+fn expiry(certificate: &CertificateDer<'_>) -> Option<OffsetDateTime> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let not_after = certificate.tbs_certificate().validity().not_after;
+    let seconds = i64::try_from(not_after.to_unix_duration().as_secs()).ok()?;
+    OffsetDateTime::from_unix_timestamp(seconds).ok()
 }
 
 /// Reads every certificate of a PEM file, in order.
@@ -68,17 +145,45 @@ pub fn anchors(path: &Path) -> Result<Arc<RootCertStore>, BaseError> {
     Ok(Arc::new(roots))
 }
 
-/// Settings of a relay's door: TLS 1.3, and no session without a certificate of `roots`.
+/// Reads every revocation list of PEM files (RFC 5280 §5).
+///
+/// # Errors
+/// [`BaseError::Pem`] when a file cannot be read or holds none.
+pub fn revocations(
+    paths: &[std::path::PathBuf],
+) -> Result<Vec<CertificateRevocationListDer<'static>>, BaseError> {
+    let mut lists = Vec::new();
+    for path in paths {
+        let refused = || BaseError::Pem {
+            path: path.clone(),
+            what: "no readable certificate revocation list in PEM",
+        };
+        let found = CertificateRevocationListDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|_| refused())?;
+        if found.is_empty() {
+            return Err(refused());
+        }
+        lists.extend(found);
+    }
+    Ok(lists)
+}
+
+/// Settings of a door for relays and operators: TLS 1.3, and no session without a certificate that
+/// `roots` vouch for and that none of the lists revokes. An authority without a list vouches alone.
 ///
 /// # Errors
 /// [`BaseError::Tls`] or [`BaseError::Verifier`] when rustls refuses the material.
 pub fn relay_server(
     identity: Identity,
     roots: Arc<RootCertStore>,
+    revoked: Vec<CertificateRevocationListDer<'static>>,
 ) -> Result<Arc<ServerConfig>, BaseError> {
     let provider = provider();
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+        .with_crls(revoked)
+        .allow_unknown_revocation_status()
+        .build()?;
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
         .with_client_cert_verifier(verifier)
@@ -86,17 +191,24 @@ pub fn relay_server(
     Ok(Arc::new(config))
 }
 
-/// Settings with which a relay calls another: TLS 1.3, showing its own certificate.
+/// Settings with which a relay calls another: TLS 1.3, showing its own certificate, and none taken
+/// that the lists revoke.
 ///
 /// # Errors
-/// [`BaseError::Tls`] when rustls refuses the material.
+/// [`BaseError::Tls`] or [`BaseError::Verifier`] when rustls refuses the material.
 pub fn relay_client(
     identity: Identity,
     roots: Arc<RootCertStore>,
+    revoked: Vec<CertificateRevocationListDer<'static>>,
 ) -> Result<Arc<ClientConfig>, BaseError> {
-    let config = ClientConfig::builder_with_provider(provider())
+    let provider = provider();
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+        .with_crls(revoked)
+        .allow_unknown_revocation_status()
+        .build()?;
+    let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])?
-        .with_root_certificates(roots)
+        .with_webpki_verifier(verifier)
         .with_client_auth_cert(identity.chain, identity.key)?;
     Ok(Arc::new(config))
 }
@@ -107,10 +219,18 @@ pub fn relay_client(
 /// # Errors
 /// [`BaseError::Tls`] when rustls refuses the material.
 pub fn server(identity: Identity) -> Result<Arc<ServerConfig>, BaseError> {
+    renewable_server(&Renewable::new(identity)?)
+}
+
+/// As [`server`], with a certificate that can be renewed.
+///
+/// # Errors
+/// [`BaseError::Tls`] when rustls refuses the provider.
+pub fn renewable_server(identity: &Renewable) -> Result<Arc<ServerConfig>, BaseError> {
     let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
-        .with_single_cert(identity.chain, identity.key)?;
+        .with_cert_resolver(Arc::new(identity.clone()));
     Ok(Arc::new(config))
 }
 

@@ -1,10 +1,13 @@
 //! The settings file of one process: the sections that it has are the roles that it runs.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use liaison_base::{BaseError, config, log};
 use liaison_directory_client::CacheSettings;
 use serde::{Deserialize, Serialize};
+
+use crate::admin;
 
 /// A settings file, whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,6 +16,12 @@ pub(crate) struct Config {
     /// What is logged, and how.
     #[serde(default)]
     pub(crate) log: log::Settings,
+    /// How the process ends.
+    #[serde(default)]
+    pub(crate) shutdown: Shutdown,
+    /// The operators' port. Absent, there is none.
+    #[serde(default)]
+    pub(crate) admin: Option<admin::Settings>,
     /// Where the directory is asked. Absent, the `[directory]` of this process is.
     #[serde(default)]
     pub(crate) lookup: Option<Lookup>,
@@ -25,6 +34,24 @@ pub(crate) struct Config {
     /// The shared directory.
     #[serde(default)]
     pub(crate) directory: Option<liaison_directory::Settings>,
+}
+
+/// How the process ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Shutdown {
+    /// How long what is under way may take after SIGTERM; meanwhile peers are told to come again.
+    /// What is cut off then was not acknowledged. Default: 10s.
+    #[serde(with = "liaison_base::span")]
+    pub(crate) patience: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(10),
+        }
+    }
 }
 
 /// A directory elsewhere.

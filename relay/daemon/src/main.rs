@@ -1,7 +1,9 @@
 //! `liaison`: secure messaging for care coordination.
 //!
 //! # Map
-//! - `config`: the settings file. `serve`: the roles that it asks for, joined through their ports.
+//! - `config`: the settings file; `settings_file`: its example and its check. `serve`: the roles that it asks for, joined through their ports.
+//! - `running`: the roles while they run: looked at, measured, reloaded. `admin/`: the operators'
+//!   port.
 //! - `demo/`: a fictional territory on this machine and a day in its life.
 //! - `notice`: what messages would give, what waits for a person.
 //! - `track`: what became of what a gateway sent. `queue`: what a relay carries. `reports`: the
@@ -9,6 +11,7 @@
 //!
 //! The library crates never depend on each other; here, and only here, they are joined.
 
+mod admin;
 mod config;
 mod demo;
 mod directory;
@@ -17,14 +20,19 @@ mod hl7;
 mod notice;
 mod queue;
 mod reports;
+mod running;
 mod secrets;
 mod serve;
+mod settings_file;
 mod track;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use reqwest::Method;
+
+use crate::error::CommandError;
 
 /// Secure messaging for care coordination: hospitals, nursing homes and clinicians.
 #[derive(Parser)]
@@ -57,14 +65,7 @@ enum Command {
         most: u32,
     },
     /// Show what a relay's queue holds.
-    Queue {
-        /// The settings file of the relay.
-        #[arg(long)]
-        config: PathBuf,
-        /// How many recipients at most.
-        #[arg(long, default_value_t = 200)]
-        most: u32,
-    },
+    Queue(queue::QueueArguments),
     /// Show each step of one message through a relay.
     Trace {
         /// The envelope's identifier, as `track` and the logs give it.
@@ -72,6 +73,21 @@ enum Command {
         /// The settings file of the relay.
         #[arg(long)]
         config: PathBuf,
+        /// Print JSON, one object a step.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Have the running process read its settings again: certificates, trust, accounts, peers,
+    /// limits, log filter. Wrong settings are refused and change nothing.
+    Reload {
+        /// The settings file of the process.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// The settings file: an example, a check.
+    Config {
+        #[command(subcommand)]
+        command: settings_file::ConfigCommand,
     },
     /// The register of medication errors: entries, key, audit, proof of a receipt.
     Reports {
@@ -112,8 +128,14 @@ async fn main() -> ExitCode {
         Command::Serve { config } => serve::run(&config).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Track { config, json, most } => track::run(&config, json, most).await,
-        Command::Queue { config, most } => queue::waiting(&config, most).await,
-        Command::Trace { envelope, config } => queue::trace(&config, &envelope).await,
+        Command::Queue(arguments) => queue::waiting(arguments).await,
+        Command::Trace {
+            envelope,
+            config,
+            json,
+        } => queue::trace(&config, &envelope, json).await,
+        Command::Config { command } => settings_file::run(command),
+        Command::Reload { config } => reload(&config).await,
         Command::Reports { command } => reports::run(command).await,
         Command::Directory { command } => directory::run(command).await,
         Command::Key { command } => secrets::key(command),
@@ -128,4 +150,15 @@ async fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Asks the running process to read its settings again, and says what waits for the next start.
+#[expect(clippy::print_stdout, reason = "the answer is the command's output")]
+async fn reload(config: &Path) -> Result<(), CommandError> {
+    let answer = admin::client::call(config, Method::POST, "/v1/reload", None).await?;
+    println!("reloaded");
+    for key in answer["at_the_next_start"].as_array().into_iter().flatten() {
+        println!("at the next start: {}", key.as_str().unwrap_or_default());
+    }
+    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use liaison_base::clock::{Clock, SystemClock};
 use liaison_base::shutdown::Shutdown;
@@ -16,13 +15,13 @@ use liaison_relay::Relay;
 use time::OffsetDateTime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin::{self, Recorder};
 use crate::config::Config;
 use crate::error::CommandError;
+use crate::running::{Roles, Running};
 
-/// How long a shutdown waits for what is under way. What is cut off then was not acknowledged.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Runs until SIGTERM or SIGINT. Prints `ready` once every door is open.
+/// Runs until SIGTERM or SIGINT; SIGHUP reads the settings again. Prints `ready` once every door is
+/// open.
 #[expect(
     clippy::print_stdout,
     reason = "whoever started the process waits for this line"
@@ -30,53 +29,85 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) async fn run(path: &Path) -> Result<(), CommandError> {
     let config = Config::load(path)?;
     log::start(&config.log)?;
+    let patience = config.shutdown.patience;
     let shutdown = Shutdown::new();
-    start(config, &shutdown).await?;
-    tracing::info!("ready");
-    println!("ready");
     let unusable = |cause| CommandError::Peer(format!("signals cannot be received: {cause}"));
+    // Before the doors open: the default for each of these signals is to end the process.
     let mut terminate = signal(SignalKind::terminate()).map_err(unusable)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unusable)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hangup = signal(SignalKind::hangup()).map_err(unusable)?;
+    let running = start(path, config, &shutdown).await?;
+    tracing::info!("ready");
+    println!("ready");
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                // Its result is logged; there is nobody else to tell.
+                let _ = running.reload().await;
+            }
+        }
     }
-    tracing::info!("shutting down");
-    if !shutdown.finish(PATIENCE).await {
+    tracing::info!(
+        tasks = shutdown.under_way(),
+        "shutting down: what is under way is finished"
+    );
+    if !shutdown.finish(patience).await {
         tracing::warn!("some work was cut off; none of it had been acknowledged");
     }
+    tracing::info!("stopped");
     Ok(())
 }
 
-async fn start(config: Config, shutdown: &Shutdown) -> Result<(), CommandError> {
+/// Opens the roles, then the operators' port.
+async fn start(path: &Path, config: Config, shutdown: &Shutdown) -> Result<Running, CommandError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let directory = match config.directory {
-        Some(settings) => {
-            let running = liaison_directory::serve(&settings, shutdown, Arc::clone(&clock)).await?;
-            Some(running.directory)
-        }
-        None => None,
-    };
-    let (Some(relay), gateway) = (config.relay, config.gateway) else {
-        return match directory {
-            Some(_) => Ok(()),
+    // First: what the roles count while they open is counted.
+    let recorder = Recorder::install(shutdown)?;
+    let roles = open(config.clone(), &clock, shutdown).await?;
+    let admin = config.admin.clone();
+    let running = Running::new((path, config), roles, recorder, clock, shutdown);
+    if let Some(settings) = &admin {
+        admin::open(settings, running.clone(), shutdown).await?;
+    }
+    Ok(running)
+}
+
+async fn open(
+    config: Config,
+    clock: &Arc<dyn Clock>,
+    shutdown: &Shutdown,
+) -> Result<Roles, CommandError> {
+    let mut roles = Roles::default();
+    if let Some(settings) = &config.directory {
+        let running = liaison_directory::serve(settings, shutdown, Arc::clone(clock)).await?;
+        roles.directory = Some(running.directory);
+    }
+    let Some(settings) = config.relay else {
+        return match roles.directory {
+            Some(_) => Ok(roles),
             None => Err(CommandError::Settings(
                 "the settings have neither [relay] nor [directory]: nothing to run",
             )),
         };
     };
-    let lookup = lookup(config.lookup, directory, &clock)?;
-    let relay = Relay::open(relay, Arc::clone(&clock), lookup.clone()).await?;
-    let Some(gateway) = gateway else {
+    let lookup = lookup(config.lookup, roles.directory.clone(), clock)?;
+    let relay = Relay::open(settings, Arc::clone(clock), lookup.clone()).await?;
+    roles.lookup = Some(Arc::clone(&lookup));
+    roles.relay = Some(relay.clone());
+    let Some(settings) = config.gateway else {
         let nobody = Arc::new(NoMailboxes);
         relay
             .serve(nobody.clone(), nobody, shutdown.clone())
             .await?;
-        return Ok(());
+        return Ok(roles);
     };
-    let gateway = Gateway::open(gateway, clock, lookup, Arc::new(relay.clone())).await?;
+    let hand_over = Arc::new(relay.clone());
+    let gateway = Gateway::open(settings, Arc::clone(clock), lookup, hand_over).await?;
     // The gateway first: what the relay finds in its queue may be for a mailbox here.
     gateway.serve(shutdown).await?;
+    roles.gateway = Some(gateway.clone());
     relay
         .serve(
             Arc::new(gateway.clone()),
@@ -84,7 +115,7 @@ async fn start(config: Config, shutdown: &Shutdown) -> Result<(), CommandError> 
             shutdown.clone(),
         )
         .await?;
-    Ok(())
+    Ok(roles)
 }
 
 /// What stands behind a relay that carries for others and serves no mailbox itself.

@@ -55,16 +55,17 @@ pub(crate) enum Lead {
 /// Whether mail for `domain` is taken from `origin`: its own gateway may send anywhere, a peer to
 /// what is served here or carried onward by the settings.
 pub(crate) fn recipient_domain(
-    settings: &Settings,
+    served: &[Domain],
+    transit: &[Domain],
     origin: &Origin,
     domain: &Domain,
 ) -> Result<Lead, Denial> {
-    if settings.domains.contains(domain) {
+    if served.contains(domain) {
         return Ok(Lead::Here);
     }
     match origin {
         Origin::Local => Ok(Lead::Onward),
-        Origin::Peer { .. } if settings.transit.contains(domain) => Ok(Lead::Onward),
+        Origin::Peer { .. } if transit.contains(domain) => Ok(Lead::Onward),
         Origin::Peer { .. } => Err(Reason::NotServedHere.into()),
     }
 }
@@ -179,7 +180,10 @@ mod tests {
 
     #[test]
     fn a_peer_reaches_what_is_served_here_and_the_listed_transit() {
-        let lead = |origin: &Origin, to| recipient_domain(&settings(), origin, &domain(to));
+        let settings = settings();
+        let lead = |origin: &Origin, to| {
+            recipient_domain(&settings.domains, &settings.transit, origin, &domain(to))
+        };
         assert_eq!(lead(&peer(), "ehpad.test"), Ok(Lead::Here));
         assert_eq!(lead(&peer(), "usld.test"), Ok(Lead::Onward));
         assert_eq!(

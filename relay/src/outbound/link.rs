@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::measures;
 use crate::refusals::Reason;
 use crate::relay::Inner;
 
@@ -87,8 +88,10 @@ pub(super) async fn connect(relay: &Inner, endpoint: &RelayEndpoint) -> Result<L
     let stream = stream.map_err(|error| unreachable(endpoint, &error.to_string()))?;
     let name = ServerName::try_from(endpoint.server_name.to_string())
         .map_err(|error| unreachable(endpoint, &error.to_string()))?;
-    let connector = TlsConnector::from(Arc::clone(&relay.client_tls));
-    let Ok(stream) = timeout(limit, connector.connect(name, stream)).await else {
+    let connector = TlsConnector::from(Arc::clone(&relay.live.get().client_tls));
+    let shaken = timeout(limit, connector.connect(name, stream)).await;
+    measures::handshake("out", matches!(shaken, Ok(Ok(_))));
+    let Ok(stream) = shaken else {
         return Err(unreachable(endpoint, "no TLS handshake in time"));
     };
     let stream = stream.map_err(|error| unreachable(endpoint, &error.to_string()))?;

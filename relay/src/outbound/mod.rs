@@ -147,6 +147,7 @@ async fn keep_house(outbound: Arc<Outbound>) {
             // Words may be lost.
             look_around(relay).await;
         }
+        relay.peers.forget_idle(&relay.live.get().rates, now);
         let kept = time::Duration::try_from(relay.settings.schedule.keep_history);
         if let Some(limit) = kept.ok().and_then(|kept| now.checked_sub(kept))
             && let Err(error) = relay.queue.forget_before(limit).await

@@ -20,6 +20,7 @@ use super::lease::Claimed;
 use super::transition::{self, Next, Tried};
 use super::{Outcome, Queue, State, Stored, statement};
 use crate::RelayError;
+use crate::measures;
 use crate::notices::{self, Reporter, Told};
 
 /// What has changed once it is committed.
@@ -31,6 +32,8 @@ pub(crate) struct Recorded {
     pub(crate) reports_to: Vec<Domain>,
     /// When the first of the deferred ones is due.
     pub(crate) due: Option<OffsetDateTime>,
+    /// What each try led to, and which try it was: for the metrics.
+    tried: Vec<(State, u32)>,
     /// A body's file that this message no longer needs.
     file: Option<String>,
 }
@@ -61,6 +64,7 @@ impl Queue {
         reporter: Reporter,
         now: OffsetDateTime,
     ) -> Result<Recorded, RelayError> {
+        let waited = now - message.accepted_at;
         let steps: Vec<(Claimed, Next)> = outcomes
             .into_iter()
             .map(|(claimed, outcome)| {
@@ -87,6 +91,9 @@ impl Queue {
             now,
         }));
         let recorded = self.outcomes.write(ended).await?;
+        for (state, attempts) in &recorded.tried {
+            measures::tried(*state, *attempts, waited);
+        }
         if let Some(file) = &recorded.file
             && let Err(error) = self.remove_body(file).await
         {
@@ -170,6 +177,7 @@ impl Recorded {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        self.tried.push((next.state, claimed.attempts));
         let carriage = carriage(next.state, next.refusal.clone());
         self.news
             .push((claimed.recipient.address.clone(), carriage));

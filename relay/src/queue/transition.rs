@@ -36,7 +36,8 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 9] = [
+    /// Every state.
+    pub const ALL: [Self; 9] = [
         Self::Queued,
         Self::Active,
         Self::Deferred,

@@ -26,7 +26,7 @@ use liaison_mail::{
     Address, Domain, EnhancedStatus, Envelope, EnvelopeId, Recipient, Refusal, Return, ReversePath,
     Urgency, Verdict,
 };
-use liaison_relay::settings::{Limits, Schedule};
+use liaison_relay::settings::{Limits, Pressure, Rates, Schedule};
 use liaison_relay::{Relay, Settings};
 use liaison_smtp::SmtpError;
 use liaison_smtp::io::{Connection, Timeouts};
@@ -84,6 +84,9 @@ impl Territory {
                     ..Schedule::default()
                 },
                 limits: Limits::default(),
+                revocations: Vec::new(),
+                rates: Rates::default(),
+                pressure: Pressure::default(),
             },
             directory: Arc::clone(&self.directory),
             shutdown: Shutdown::new(),
@@ -111,7 +114,7 @@ impl Territory {
             Some(domain) => {
                 let saved = self.identity(domain);
                 let identity = tls::Identity::load(&saved.chain, &saved.key).unwrap();
-                tls::relay_client(identity, anchors).unwrap()
+                tls::relay_client(identity, anchors, Vec::new()).unwrap()
             }
         }
     }
@@ -168,6 +171,11 @@ impl Site {
             port: self.settings.listen.port(),
             serves: self.settings.domains.clone(),
         });
+    }
+
+    /// Asks the site to stop and does not wait.
+    pub fn ask_to_stop(&self) {
+        self.shutdown.ask();
     }
 
     /// Stops in order; the site can be started again at the same address.

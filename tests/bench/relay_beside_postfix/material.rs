@@ -35,7 +35,7 @@ impl Material {
         let anchors = tls::anchors(&path("root.pem")).unwrap();
         let chain = path(&format!("{SOURCE}.chain.pem"));
         let identity = tls::Identity::load(&chain, &path(&format!("{SOURCE}.key"))).unwrap();
-        let client = tls::relay_client(identity, anchors).unwrap();
+        let client = tls::relay_client(identity, anchors, Vec::new()).unwrap();
         let sizes = [2_000, 50_000, 5_000_000]
             .map(|size| (size, sealed(&pki, size)))
             .into();

@@ -20,6 +20,7 @@ use super::cast::{CAST, DIRECTORY_OWNER, REPORTS, Role, TOWN};
 use super::feed;
 use super::people::{Rows, parse_address, parse_domain, parse_finess};
 use super::territory::{Account, Member, Ports, Territory, failed, territory_file};
+use crate::admin;
 use crate::config::{Config, Lookup};
 use crate::error::CommandError;
 
@@ -134,6 +135,7 @@ impl Builder {
             https: is_owner.then_some(owner_https),
             mllp: is_hospital.then(|| self.free_port()).transpose()?,
             mllps: is_hospital.then(|| self.free_port()).transpose()?,
+            admin: self.free_port()?,
         };
         let mut rows = Rows::default();
         for person in role.people {
@@ -219,6 +221,9 @@ impl Builder {
             transit: Vec::new(),
             schedule: feed::impatient_schedule(),
             limits: liaison_relay::settings::Limits::default(),
+            revocations: Vec::new(),
+            rates: liaison_relay::settings::Rates::default(),
+            pressure: liaison_relay::settings::Pressure::default(),
         };
         let hospital = match role.name {
             "hospital" => Some(HospitalSettings {
@@ -263,6 +268,12 @@ impl Builder {
         };
         Ok(Config {
             log: log::Settings::default(),
+            shutdown: crate::config::Shutdown::default(),
+            admin: Some(admin::Settings {
+                listen: at(ports.admin),
+                token: Some(folder.join("admin.token")),
+                ..admin::Settings::default()
+            }),
             lookup: doors.web.is_none().then(|| Lookup {
                 url: format!("https://127.0.0.1:{}", doors.directory),
                 anchors: ca,

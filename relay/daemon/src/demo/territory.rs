@@ -44,6 +44,7 @@ pub(super) struct Ports {
     pub(super) https: Option<u16>,
     pub(super) mllp: Option<u16>,
     pub(super) mllps: Option<u16>,
+    pub(super) admin: u16,
 }
 
 /// An account as `territory.json` gives it.
@@ -84,6 +85,8 @@ struct MemberFile {
     mllp: Option<u16>,
     mllps: Option<u16>,
     relay: Option<u16>,
+    #[serde(default)]
+    admin: Option<u16>,
 }
 
 impl Territory {
@@ -126,6 +129,7 @@ impl Territory {
                     https: member.https,
                     mllp: member.mllp,
                     mllps: member.mllps,
+                    admin: member.admin.unwrap_or_default(),
                 },
             });
         }
@@ -212,6 +216,7 @@ pub(super) fn territory_file(territory: &Territory) -> TerritoryFile {
                 mllp: member.ports.mllp,
                 mllps: member.ports.mllps,
                 relay: Some(member.ports.relay),
+                admin: Some(member.ports.admin),
             };
             (member.name.clone(), file)
         })
