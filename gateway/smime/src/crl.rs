@@ -166,6 +166,15 @@ impl Crl {
         &self.0.der
     }
 
+    /// Reads every CRL of a PEM text.
+    ///
+    /// # Errors
+    /// As [`Crl::from_pem`]; one unreadable list fails the whole.
+    pub fn all_from_pem(text: &str) -> Result<Vec<Self>, MaterialError> {
+        let blocks = pem::blocks(text, "X509 CRL")?;
+        blocks.iter().map(|der| Self::from_der(der)).collect()
+    }
+
     /// When the list was issued.
     #[must_use]
     pub fn this_update(&self) -> OffsetDateTime {

@@ -367,7 +367,26 @@ impl DecryptionKey for Identity {
     }
 
     fn decrypt_rsa(&self, padding: RsaPadding<'_>, block: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let Secret::Rsa { decrypt, oaep, .. } = &self.key.0 else {
+        self.key.decrypt_rsa(padding, block)
+    }
+
+    fn agree(&self, point: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.key.agree(point)
+    }
+
+    fn decapsulate(&self, ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.key.decapsulate(ciphertext)
+    }
+}
+
+/// What [`DecryptionKey`] asks of a key that is here.
+impl PrivateKey {
+    pub(crate) fn decrypt_rsa(
+        &self,
+        padding: RsaPadding<'_>,
+        block: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let Secret::Rsa { decrypt, oaep, .. } = &self.0 else {
             return None;
         };
         let mut buffer = Zeroizing::new(vec![0; decrypt.key_size_bytes()]);
@@ -404,8 +423,8 @@ impl DecryptionKey for Identity {
         Some(buffer)
     }
 
-    fn agree(&self, point: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        let (Secret::Ec { agree, .. } | Secret::X25519 { agree, .. }) = &self.key.0 else {
+    pub(crate) fn agree(&self, point: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (Secret::Ec { agree, .. } | Secret::X25519 { agree, .. }) = &self.0 else {
             return None;
         };
         let peer = agreement::UnparsedPublicKey::new(agree.algorithm(), point);
@@ -415,8 +434,8 @@ impl DecryptionKey for Identity {
         .ok()
     }
 
-    fn decapsulate(&self, ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        match &self.key.0 {
+    pub(crate) fn decapsulate(&self, ciphertext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        match &self.0 {
             Secret::MlKem(key) => key.decapsulate(ciphertext),
             _ => None,
         }

@@ -15,6 +15,8 @@
 //! | `trust`, `path`, `name_constraints` | [`TrustStore`], RFC 5280 path building and validation, revocation |
 //! | `key` | [`PrivateKey`], [`Identity`], the [`KeyRing`] and [`DecryptionKey`] ports |
 //! | `pkcs8`, `pkcs12`, `pbe`, `pem` | keys and certificates in files, in and out; passphrases |
+//! | `capabilities`, `known_keys` | what partners' clients read, which keys they use: [`CapabilityMemory`], [`KnownKeys`] |
+//! | `inspection` | [`inspect`]: what a message is made of, said without a key |
 //! | `request`, `issuing` | certificate requests, and a small [`IssuingAuthority`] |
 //! | `cms` | the CMS objects (RFC 5652, RFC 5083), written and read |
 //! | `ber` | a bounded BER reader, a DER writer |
@@ -154,14 +156,17 @@
 
 mod algorithm;
 mod ber;
+mod capabilities;
 mod certificate;
 mod cms;
 mod crl;
 mod error;
 mod evp;
 mod header_protection;
+mod inspection;
 mod issuing;
 mod key;
+mod known_keys;
 mod limits;
 mod mime;
 mod name;
@@ -183,18 +188,25 @@ mod spool;
 mod stream;
 mod trust;
 mod verdict;
+#[cfg(test)]
+mod wycheproof;
 
 pub use algorithm::{PublicKeyKind, SignatureScheme};
+pub use capabilities::{
+    CapabilityMemory, CipherChoice, CipherFloor, ClientCapabilities, Lesson, NoLesson,
+};
 pub use certificate::Certificate;
 pub use cms::enveloped::ContentCipher;
 pub use crl::{Crl, RevocationReason};
 pub use error::{MaterialError, Refusal, SealError};
 pub use header_protection::{HeaderFinding, HeaderProtection, ProtectedHeaders};
+pub use inspection::{Inspection, Seen, SeenName, SeenRecipient, SeenSigner, inspect};
 pub use issuing::{IssuingAuthority, Lifetimes, RevocationRegister};
 pub use key::{
     DecryptionKey, Identities, Identity, KeyRing, OaepDigest, PrivateKey, RecipientId, RsaPadding,
     Signer,
 };
+pub use known_keys::{HoldReason, KeyChange, KnownKeys};
 pub use limits::Limits;
 pub use ocsp::{OcspResponse, ocsp_request};
 pub use opened::{AuthenticContent, Layer, Opened};

@@ -163,3 +163,5 @@ pub(crate) const LOCAL_KEY_ID: Oid = Oid::new_unwrap("1.2.840.113549.1.9.21");
 /// RFC 2985 §5.4.2.
 pub(crate) const EXTENSION_REQUEST: Oid = Oid::new_unwrap("1.2.840.113549.1.9.14");
 pub(crate) const COMMON_NAME: Oid = Oid::new_unwrap("2.5.4.3");
+/// RFC 8551 §2.5.2.
+pub(crate) const SMIME_CAPABILITIES: Oid = Oid::new_unwrap("1.2.840.113549.1.9.15");

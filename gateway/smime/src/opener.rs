@@ -480,6 +480,7 @@ impl<'a> Opener<'a> {
             binding,
             claimed_time: signer.claimed_time,
             revocation: path.revocation,
+            capabilities: signer.capabilities,
         })
     }
 }
@@ -499,14 +500,14 @@ fn inner_section(source: &mut dyn Source, limits: &Limits) -> Result<Vec<u8>, Fa
 }
 
 /// What follows a header section.
-fn after(section: &[u8]) -> Step {
+pub(crate) fn after(section: &[u8]) -> Step {
     Step::Range {
         start: section.len() as u64,
         length: None,
     }
 }
 
-fn string((start, depth): (u64, u8)) -> Step {
+pub(crate) fn string((start, depth): (u64, u8)) -> Step {
     Step::String { start, depth }
 }
 

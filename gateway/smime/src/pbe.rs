@@ -143,6 +143,21 @@ fn decrypt_pbes2(
     ciphertext: &[u8],
     passphrase: &mut Passphrase,
 ) -> Result<Zeroizing<Vec<u8>>, PbeError> {
+    // A wrong key can leave a right padding, one time in 256: what comes out must be one ASN.1
+    // value, as everything that is encrypted so is.
+    let candidates = pbes2_candidates(algorithm, ciphertext, passphrase)?;
+    let mut values = candidates
+        .into_iter()
+        .filter(|plain| Element::only(plain, 32).is_ok());
+    values.next().ok_or(PbeError::Wrong)
+}
+
+/// What comes out under each form of the passphrase whose padding is right.
+pub(crate) fn pbes2_candidates(
+    algorithm: &Algorithm<'_>,
+    ciphertext: &[u8],
+    passphrase: &mut Passphrase,
+) -> Result<Vec<Zeroizing<Vec<u8>>>, PbeError> {
     let mut inner = algorithm
         .parameters
         .ok_or(PbeError::Malformed)?
@@ -161,20 +176,14 @@ fn decrypt_pbes2(
     let iv = Reader::new(parameters.raw, 2).octets(OCTET_STRING)?;
     let derived = Pbkdf2::read(&derivation)?;
     let keys = derived.keys(passphrase, octets)?;
+    let mut candidates = Vec::new();
     for key in &keys {
-        let plain = match name {
+        candidates.extend(match name {
             Some(name) => decrypt_aes(name, key, &iv, ciphertext)?,
             None => evp::decrypt_old_cbc(OldCipher::TripleDes, key, &iv, ciphertext),
-        };
-        // A wrong key can leave a right padding, one time in 256: what comes out must be one
-        // ASN.1 value, as everything that is encrypted so is.
-        if let Some(plain) = plain
-            && Element::only(&plain, 32).is_ok()
-        {
-            return Ok(plain);
-        }
+        });
     }
-    Err(PbeError::Wrong)
+    Ok(candidates)
 }
 
 fn decrypt_aes(

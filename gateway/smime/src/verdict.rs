@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use crate::capabilities::ClientCapabilities;
 use crate::certificate::Certificate;
 use crate::path::{PathFault, Revocation};
 
@@ -33,6 +34,9 @@ pub struct ValidSignature {
     /// What is known of the revocation of the signer and its authorities. Show anything but
     /// [`Revocation::Good`] to the reader.
     pub revocation: Revocation,
+    /// What the signer's client says that it reads (RFC 8551 §2.5.2); for
+    /// [`CapabilityMemory::learn`](crate::CapabilityMemory::learn), which knows what to believe.
+    pub capabilities: Option<ClientCapabilities>,
 }
 
 /// How a certificate is bound to an address.

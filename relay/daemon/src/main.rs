@@ -7,7 +7,9 @@
 //! - `demo/`: a fictional territory on this machine and a day in its life.
 //! - `notice`: what messages would give, what waits for a person.
 //! - `track`: what became of what a gateway sent. `queue`: what a relay carries. `reports`: the
-//!   register. `directory`: filling the shared directory and asking it. `hl7`: pushing a file as a hospital would. `secrets`: site keys, password hashes.
+//!   register. `directory`: filling the shared directory and asking it. `hl7`: pushing a file as a
+//!   hospital would. `smime/`: messages sealed, opened, verified and explained by hand. `secrets`:
+//!   site keys, password hashes.
 //!
 //! The library crates never depend on each other; here, and only here, they are joined.
 
@@ -24,6 +26,7 @@ mod running;
 mod secrets;
 mod serve;
 mod settings_file;
+mod smime;
 mod track;
 
 use std::path::{Path, PathBuf};
@@ -114,6 +117,11 @@ enum Command {
         #[command(subcommand)]
         command: notice::NoticeCommand,
     },
+    /// Seal, open, verify and inspect S/MIME messages by hand.
+    Smime {
+        #[command(subcommand)]
+        command: Box<smime::SmimeCommand>,
+    },
     /// Push HL7 v2 as a hospital information system would.
     Hl7 {
         #[command(subcommand)]
@@ -125,6 +133,7 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
+        Command::Smime { command } => return smime::run(&command),
         Command::Serve { config } => serve::run(&config).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Track { config, json, most } => track::run(&config, json, most).await,

@@ -10,6 +10,7 @@ use crate::ber::{
     BerError, Element, GENERALIZED_TIME, Node, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET,
     UTC_TIME, context_constructed, implicit, oid as oid_node, sequence, set_of, to_der,
 };
+use crate::capabilities::{self, ClientCapabilities};
 use crate::oid;
 
 /// The signed attributes that mean something here.
@@ -22,6 +23,8 @@ pub(crate) struct SignedAttributes<'a> {
     pub(crate) content_type: ObjectIdentifier,
     pub(crate) message_digest: Vec<u8>,
     pub(crate) signing_time: Option<OffsetDateTime>,
+    /// SMIMECapabilities (RFC 8551 §2.5.2), if the signer states them readably.
+    pub(crate) capabilities: Option<ClientCapabilities>,
     protection: Option<Element<'a>>,
 }
 
@@ -36,6 +39,7 @@ impl<'a> SignedAttributes<'a> {
         let mut signing_time = None;
         let mut protection = None;
         let mut emails = None;
+        let mut capabilities = None;
         let mut attributes = element.children().map_err(BerError::describe)?;
         let mut count = 0;
         while !attributes.is_empty() {
@@ -53,6 +57,7 @@ impl<'a> SignedAttributes<'a> {
                 oid::SIGNING_TIME => &mut signing_time,
                 oid::ALGORITHM_PROTECTION => &mut protection,
                 oid::RECIPIENT_EMAILS => &mut emails,
+                oid::SMIME_CAPABILITIES => &mut capabilities,
                 _ => continue,
             };
             // RFC 5652 §11.1 to §11.3: one instance, one value.
@@ -72,6 +77,7 @@ impl<'a> SignedAttributes<'a> {
         signed_octets.extend(as_received.filter(|octets| *octets != as_der));
         signed_octets.push(as_der);
         Ok(Self {
+            capabilities: capabilities.and_then(|list| ClientCapabilities::read(&list).ok()),
             recipient_emails: emails
                 .map(|value| to_der(&value, value.tag))
                 .transpose()
@@ -163,6 +169,18 @@ pub(crate) fn recipient_emails(set: &Element<'_>) -> Result<Option<Vec<u8>>, Ber
     Ok(found)
 }
 
+/// signingTime among the attributes of a signer, for whoever only wants to say it.
+pub(crate) fn claimed_time(set: &Element<'_>) -> Option<OffsetDateTime> {
+    let mut attributes = set.children().ok()?;
+    while !attributes.is_empty() {
+        let (kind, values) = attribute(&attributes.any().ok()?).ok()?;
+        if kind == oid::SIGNING_TIME {
+            return read_time(values.first()?);
+        }
+    }
+    None
+}
+
 /// The signed attributes to send, as SET OF (the form that is signed). `recipient_emails` is the
 /// value of that attribute, for the profile that has it.
 pub(crate) fn to_sign(
@@ -182,6 +200,7 @@ pub(crate) fn to_sign(
         written(&oid::MESSAGE_DIGEST, implicit(OCTET_STRING, message_digest)),
         written(&oid::SIGNING_TIME, time_node(signing_time)),
         written(&oid::ALGORITHM_PROTECTION, protection),
+        written(&oid::SMIME_CAPABILITIES, capabilities::ours()),
     ];
     if let Some(emails) = recipient_emails {
         let value = Node::Encoded(emails.into());

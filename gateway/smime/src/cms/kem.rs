@@ -84,7 +84,7 @@ impl<'a> KemRecipient<'a> {
 }
 
 /// How to come to the key-encryption key, with nothing left that can be refused.
-pub(super) struct KemPlan<'a> {
+pub(crate) struct KemPlan<'a> {
     kem: MlKem,
     ciphertext: &'a [u8],
     hkdf: hkdf::Algorithm,

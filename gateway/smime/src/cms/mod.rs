@@ -1,11 +1,11 @@
 //! Cryptographic Message Syntax (RFC 5652, RFC 5083): the two objects that S/MIME 4.0 sends,
 //! and the three that it receives.
 
-mod attributes;
+pub(crate) mod attributes;
 pub(crate) mod encrypt;
 pub(crate) mod enveloped;
 mod kem;
-mod recipient;
+pub(crate) mod recipient;
 pub(crate) mod sign;
 pub(crate) mod signed;
 

@@ -403,7 +403,7 @@ pub(crate) fn x963_kdf(
 }
 
 /// AES key unwrap (RFC 3394) of a content key of at most 32 octets.
-fn aes_unwrap(kek: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn aes_unwrap(kek: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     if !(24..=40).contains(&wrapped.len()) {
         return None;
     }

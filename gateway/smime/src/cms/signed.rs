@@ -16,6 +16,7 @@ use crate::ber::{
     BerError, BerStream, Element, INTEGER, OCTET_STRING, Reader, SEQUENCE, SET, context,
     context_constructed,
 };
+use crate::capabilities::ClientCapabilities;
 use crate::certificate::Certificate;
 use crate::key::RecipientId;
 use crate::limits::Limits;
@@ -122,6 +123,8 @@ pub(crate) struct CheckedSigner {
     pub(crate) claimed_time: Option<OffsetDateTime>,
     /// The signed `recipient-emails` attribute (gemSMIME_KOMLE), its value in DER.
     pub(crate) recipient_emails: Option<Vec<u8>>,
+    /// What the signer's client says that it reads.
+    pub(crate) capabilities: Option<ClientCapabilities>,
 }
 
 struct Signer<'a> {
@@ -345,6 +348,7 @@ impl<'a> Signer<'a> {
             certificate: certificate.clone(),
             claimed_time: attributes.signing_time,
             recipient_emails: attributes.recipient_emails,
+            capabilities: attributes.capabilities,
         })
     }
 
@@ -375,6 +379,7 @@ impl<'a> Signer<'a> {
             certificate: certificate.clone(),
             claimed_time: None,
             recipient_emails: None,
+            capabilities: None,
         })
     }
 
@@ -391,7 +396,10 @@ impl<'a> Signer<'a> {
 
 /// The X.509 certificates of `CertificateSet`. Other choices (attribute certificates, obsolete
 /// forms) and certificates that cannot be read are passed over: they help nobody here.
-fn read_certificates(mut set: Reader<'_>, limits: &Limits) -> Result<Vec<Certificate>, Refusal> {
+pub(crate) fn read_certificates(
+    mut set: Reader<'_>,
+    limits: &Limits,
+) -> Result<Vec<Certificate>, Refusal> {
     let mut certificates = Vec::new();
     let mut count = 0usize;
     while !set.is_empty() {

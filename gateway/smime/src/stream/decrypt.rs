@@ -27,7 +27,7 @@ pub(crate) enum Decryption {
 
 impl Decryption {
     /// A source of the plain octets of `inner`.
-    pub(super) fn source<'s>(
+    pub(crate) fn source<'s>(
         &'s self,
         inner: Box<dyn Source + 's>,
     ) -> Result<Box<dyn Source + 's>, Fault> {
