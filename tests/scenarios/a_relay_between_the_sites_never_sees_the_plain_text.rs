@@ -227,7 +227,7 @@ impl Hub {
              certificate = {:?}\nkey = {:?}\nanchors = {:?}\ndatabase = {:?}\nbodies = {:?}\n\
              domains = []\ntransit = {domains:?}\nschedule = {{ first_retry = \"200ms\", longest_retry = \"1s\" }}\n\
              [directory]\nlisten = \"127.0.0.1:{}\"\ntls_certificate = {:?}\ntls_key = {:?}\n\
-             database = {:?}\nentries = {:?}\n",
+             database = {:?}\nsets = {:?}\nentries = {:?}\n",
             relay.chain,
             relay.key,
             territory.ca(),
@@ -237,6 +237,7 @@ impl Hub {
             web.chain,
             web.key,
             at("directory.db"),
+            at("directory.sets"),
             at("entries.json"),
         );
         fs::write(folder.join("liaison.toml"), settings).unwrap();
