@@ -9,6 +9,9 @@ use time::macros::datetime;
 
 use super::at_hand;
 
+/// id-data, the content type of what nothing protects (RFC 5652 §4).
+const ID_DATA: &str = "1.2.840.113549.1.7.1";
+
 /// Why an example is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reason {
@@ -81,6 +84,10 @@ fn the_examples_of_rfc_4134_are_read_and_refused_by_name() {
                 }
             }
             Err(Refusal::NotAccepted { slot, .. }) if *slot == "content encryption" => Some(Cipher),
+            Err(Refusal::NotAccepted {
+                slot: "CMS content type",
+                name,
+            }) if name == ID_DATA => Some(NotProtected),
             Err(Refusal::NotAccepted { slot, .. }) if *slot == "CMS content type" => Some(Type),
             Err(Refusal::Malformed("an opaque signature without its content")) => Some(Contentless),
             Err(Refusal::Malformed(_)) => Some(NotProtected),
