@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Parsers by file, and the targets of `tests/fuzz` that feed them.
-const PARSERS: [(&str, &[&str]); 30] = [
+const PARSERS: [(&str, &[&str]); 31] = [
     ("relay/smtp/src/command/mod.rs", &["smtp_command"]),
     ("relay/smtp/src/reply.rs", &["smtp_reply"]),
-    ("relay/smtp/src/data.rs", &["smtp_data"]),
+    ("relay/smtp/src/data/reader.rs", &["smtp_data"]),
+    ("relay/smtp/src/data/chunk.rs", &["smtp_data"]),
     ("relay/smtp/src/line.rs", &["smtp_server"]),
     ("relay/smtp/src/server/sasl.rs", &["smtp_server"]),
     ("relay/mail/src/address.rs", &["mail_address"]),
