@@ -47,16 +47,7 @@ fn absurd_rsa_keys_neither_receive_nor_verify() {
         let Ok(certificate) = Certificate::from_der(&der) else {
             continue;
         };
-        let sealed = seal(
-            SealPolicy::default(),
-            Some(&stage.doctor.identity()),
-            b"From: dr.untel@hopital.test\r\n\r\nx\r\n",
-            std::slice::from_ref(&certificate),
-        );
-        assert!(
-            matches!(sealed, Err(SealError::Recipient { .. })),
-            "{why}: {sealed:?}"
-        );
+        assert_receives_nothing(&stage, SealPolicy::default(), &certificate, why);
         let signer = crate::forge::pki::Person {
             certificate,
             spki: keys.spki.clone(),
@@ -126,16 +117,7 @@ fn points_that_are_none_agree_on_nothing() {
         let Ok(certificate) = Certificate::from_der(&der) else {
             continue;
         };
-        let sealed = seal(
-            SealPolicy::default(),
-            Some(&stage.doctor.identity()),
-            b"From: dr.untel@hopital.test\r\n\r\nx\r\n",
-            std::slice::from_ref(&certificate),
-        );
-        assert!(
-            matches!(sealed, Err(SealError::Recipient { .. })),
-            "{why}: {sealed:?}"
-        );
+        assert_receives_nothing(&stage, SealPolicy::default(), &certificate, why);
     }
 }
 
@@ -153,15 +135,20 @@ fn ml_kem_keys_of_a_wrong_length_receive_nothing() {
         let Ok(certificate) = Certificate::from_der(&der) else {
             continue;
         };
-        let sealed = seal(
-            policy.clone(),
-            Some(&stage.doctor.identity()),
-            b"From: dr.untel@hopital.test\r\n\r\nx\r\n",
-            std::slice::from_ref(&certificate),
-        );
-        assert!(
-            matches!(sealed, Err(SealError::Recipient { .. })),
-            "{length}: {sealed:?}"
-        );
+        assert_receives_nothing(&stage, policy.clone(), &certificate, &length.to_string());
     }
+}
+
+/// Sealing refuses to encrypt for this certificate.
+fn assert_receives_nothing(stage: &Stage, policy: SealPolicy, to: &Certificate, why: &str) {
+    let sealed = seal(
+        policy,
+        Some(&stage.doctor.identity()),
+        b"From: dr.untel@hopital.test\r\n\r\nx\r\n",
+        std::slice::from_ref(to),
+    );
+    assert!(
+        matches!(sealed, Err(SealError::Recipient { .. })),
+        "{why}: {sealed:?}"
+    );
 }
