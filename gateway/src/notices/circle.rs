@@ -8,7 +8,7 @@ use std::fmt;
 pub use liaison_directory_client::By as Target;
 use serde::{Deserialize, Serialize};
 
-use super::episode::Person;
+use super::person::Person;
 
 /// What somebody is to the patient; decides which notices and which text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -16,13 +16,15 @@
 use std::fmt;
 
 use liaison_directory_client::{Finess, Rpps};
-use liaison_hl7::adt::{Action, AdtEvent, MovementId, Stay, Trigger};
+use liaison_hl7::adt::{Action, AdtEvent, Stay, Trigger};
 use serde::{Deserialize, Serialize};
 
 use super::circle::Target;
-use super::french::{self, Moment};
+use super::french::Moment;
 use super::kind::{Kind, Slot};
+use super::movement::{MovementKey, MovementRecord, cancels, movement_keys, shares_key, subject};
 use super::number::NoticeNumber;
+use super::person::Person;
 use super::plan::Planned;
 use super::recipients::Recipient;
 use super::statement::Statement;
@@ -89,50 +91,6 @@ pub struct Episode {
     pub movements: Vec<MovementRecord>,
     /// Every notice given.
     pub issued: Vec<Issued>,
-}
-
-/// The person, as far as a notice names him or her.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Person {
-    /// PID-3 of type PI.
-    pub ipp: String,
-    /// The INS, only while the identity is validated.
-    pub ins: Option<String>,
-    /// Family name at birth.
-    pub birth_family: Option<String>,
-    /// Family name used.
-    pub used_family: Option<String>,
-    /// First given name.
-    pub given: Option<String>,
-    /// `M.`, `Mme`.
-    pub title: Option<String>,
-    /// As shown: « 12/05/1938 ».
-    pub birth_date: Option<String>,
-    /// PID-8.
-    pub sex: Option<char>,
-}
-
-/// A movement heard of.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovementRecord {
-    /// ZBE-1; one made up from the event and its time where a feed has no ZBE.
-    pub keys: Vec<MovementKey>,
-    /// The event that it is: `A03`. Empty while only its cancellation is known.
-    pub trigger: String,
-    /// Whether it was cancelled, perhaps before it was heard of.
-    pub is_cancelled: bool,
-    /// When its newest version was typed in.
-    #[serde(default)]
-    pub recorded_at: Option<Moment>,
-}
-
-/// One ZBE-1.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovementKey {
-    /// EI.1.
-    pub id: String,
-    /// EI.2; empty where the feed does not say.
-    pub authority: String,
 }
 
 /// A notice given.
@@ -486,110 +444,6 @@ impl Episode {
     }
 }
 
-impl MovementRecord {
-    /// Whether the stay began with it.
-    pub fn is_admission(&self) -> bool {
-        self.trigger == Trigger::A01.as_str() || self.trigger == Trigger::A06.as_str()
-    }
-
-    /// Whether the person left with it.
-    pub fn is_discharge(&self) -> bool {
-        self.trigger == Trigger::A03.as_str()
-    }
-}
-
-impl Person {
-    /// The person that an event names.
-    pub fn of(event: &AdtEvent) -> Person {
-        let patient = &event.patient;
-        Person {
-            ipp: patient.ipp.clone(),
-            ins: patient.qualified_ins().map(|ins| ins.value.clone()),
-            birth_family: patient.name.birth_family.clone(),
-            used_family: patient.name.used_family.clone(),
-            given: patient.name.given.clone(),
-            title: patient.name.title.clone(),
-            birth_date: patient.birth_date.map(french::birth),
-            sex: patient.sex,
-        }
-    }
-
-    /// « Mme OCTAVIE ESSAI (usage FICTIVE) ».
-    pub fn words(&self) -> String {
-        let family = self.birth_family.as_ref().or(self.used_family.as_ref());
-        let parts = [self.title.as_ref(), self.given.as_ref(), family];
-        let mut words = parts
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(" ");
-        if let (Some(used), Some(_)) = (&self.used_family, &self.birth_family)
-            && self.used_family != self.birth_family
-        {
-            words = format!("{words} (usage {used})");
-        }
-        if words.is_empty() {
-            "Personne sans nom connu".to_owned()
-        } else {
-            words
-        }
-    }
-}
-
-/// The event that a message is about: for a correction, the one that it corrects (ZBE-6).
-pub fn subject(event: &AdtEvent) -> Trigger {
-    let original = event
-        .movement
-        .as_ref()
-        .and_then(|movement| movement.original);
-    match event.action {
-        Action::Insert => event.trigger,
-        Action::Update | Action::Cancel => original.unwrap_or(event.trigger),
-    }
-}
-
-/// The keys of an event's movement; one made up of the event and its time without ZBE.
-pub fn movement_keys(event: &AdtEvent) -> Vec<MovementKey> {
-    match &event.movement {
-        Some(movement) => movement.ids.iter().map(MovementKey::from).collect(),
-        None => {
-            let when = event
-                .effective_at()
-                .map(|stamp| stamp.local.to_string())
-                .unwrap_or_default();
-            vec![MovementKey {
-                id: format!("{} {when}", event.trigger),
-                authority: "-".to_owned(),
-            }]
-        }
-    }
-}
-
-/// Whether two movements are the same one. A feed that names the authority only sometimes is
-/// still understood: within one stay a movement number is given once.
-pub fn shares_key(one: &[MovementKey], other: &[MovementKey]) -> bool {
-    let same = |a: &MovementKey, b: &MovementKey| {
-        a.id == b.id
-            && (a.authority == b.authority || a.authority.is_empty() || b.authority.is_empty())
-    };
-    one.iter().any(|a| other.iter().any(|b| same(a, b)))
-}
-
-/// Whether an event cancels one of those triggers (named as the event or as its cancel).
-pub fn cancels(event: &AdtEvent, triggers: &[Trigger]) -> bool {
-    event.action == Action::Cancel && triggers.contains(&subject(event))
-}
-
-impl From<&MovementId> for MovementKey {
-    fn from(id: &MovementId) -> MovementKey {
-        MovementKey {
-            id: id.id.clone(),
-            authority: id.authority.clone(),
-        }
-    }
-}
-
 impl Issued {
     /// Whether that target got it.
     pub fn went_to(&self, target: &Target) -> bool {
@@ -609,4 +463,4 @@ macro_rules! redact {
     };
 }
 
-redact! { EpisodeKey Episode Person MovementRecord MovementKey Issued }
+redact! { EpisodeKey Episode Issued }

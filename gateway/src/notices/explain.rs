@@ -8,10 +8,12 @@ use serde::Serialize;
 use time::{Date, PrimitiveDateTime};
 
 use super::circle::{CareCircle, Role, Target};
-use super::decide::{Decision, first, take};
-use super::episode::{Delivery, Episode, EpisodeKey, subject};
+use super::decide::{first, take};
+use super::decision::Decision;
+use super::episode::{Delivery, Episode, EpisodeKey};
 use super::identity::{self, Reach};
 use super::kind::{Kind, Urgency};
+use super::movement::subject;
 use super::number::NoticeNumber;
 use super::pages::PageError;
 use super::plan::Planned;

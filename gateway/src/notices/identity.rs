@@ -8,7 +8,8 @@
 use liaison_hl7::adt::{AdtEvent, Trigger};
 
 use super::circle::CareCircle;
-use super::decide::{Decision, Silence, Withdrawal, hold_if_needed};
+use super::decide::hold_if_needed;
+use super::decision::{Decision, Silence, Withdrawal};
 use super::episode::{Delivery, Episode, Issued};
 use super::kind::{Kind, Slot, Urgency};
 use super::plan::{Earlier, Planned, WardTask};
@@ -97,7 +98,7 @@ pub fn follow(
         // A31, A47: an INS that is withdrawn or no longer qualified is in no later text, nor in
         // one that has not left: texts are made when notices leave.
         _ => {
-            episode.person = super::episode::Person::of(event);
+            episode.person = super::person::Person::of(event);
             episode.is_protected |= event.is_confidential();
             Decision::NoNotice(Silence::NotNotified)
         }
@@ -138,7 +139,7 @@ pub fn move_to(
     }
     episode.leave_patient();
     episode.former.clear();
-    episode.person = super::episode::Person::of(event);
+    episode.person = super::person::Person::of(event);
     episode.is_protected |= event.is_confidential();
     episode.has_identity_conflict = false;
     if let Some(dossier) = &event.dossier {

@@ -3,8 +3,10 @@
 //!
 //! # Map
 //! - [`decide`](mod@decide): an episode and an event in, a [`Decision`] out. The table of events is there.
+//! - [`decision`]: what there is to decide, and every reason.
 //! - [`episode`]: what is known of one stay, and who was told what. It is kept between events,
 //!   sealed, as JSON.
+//! - [`movement`]: which movement a message is about. [`person`]: whom a notice names.
 //! - [`statement`]: what an event states, in the terms of a notice.
 //! - [`plan`]: a notice decided but not yet numbered, and the [`Notice`] for each recipient.
 //! - [`recipients`]: who gets which kind, with which urgency.
@@ -38,13 +40,16 @@ pub mod anticipation;
 pub mod calendar;
 pub mod circle;
 pub mod decide;
+pub mod decision;
 pub mod episode;
 pub mod explain;
 pub mod french;
 pub mod identity;
 pub mod kind;
+pub mod movement;
 pub mod number;
 pub mod pages;
+pub mod person;
 pub mod plan;
 pub mod recipients;
 pub mod rules;
@@ -53,7 +58,8 @@ pub mod text;
 
 pub use calendar::Calendar;
 pub use circle::{CareCircle, CareMember, PatientKey, Role, Target};
-pub use decide::{Decision, HoldReason, Silence, Withdrawal, decide, first, take};
+pub use decide::{decide, first, take};
+pub use decision::{Decision, HoldReason, Silence, Withdrawal};
 pub use episode::{Delivery, Episode, EpisodeKey};
 pub use kind::{ExpectedReply, Kind, Urgency};
 pub use number::NoticeNumber;

@@ -5,10 +5,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::circle::{Role, Target};
-use super::episode::{Episode, Issued, MovementKey, Person};
+use super::episode::{Episode, Issued};
 use super::kind::{ExpectedReply, Kind, Urgency};
+use super::movement::MovementKey;
 use super::number::NoticeNumber;
 use super::pages::PageError;
+use super::person::Person;
 use super::recipients::Recipient;
 use super::rules::Rules;
 use super::statement::Statement;

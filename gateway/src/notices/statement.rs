@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use time::Duration;
 
 use super::circle::{CareMember, Role, Target};
-use super::decide::{Scene, Silence};
-use super::episode::{Episode, movement_keys, shares_key, subject};
+use super::decide::Scene;
+use super::decision::Silence;
+use super::episode::Episode;
 use super::french::Moment;
 use super::kind::{Kind, Slot};
+use super::movement::{movement_keys, shares_key, subject};
 use super::rules::Rules;
 
 /// A movement typed in later than this is called late in the notice.

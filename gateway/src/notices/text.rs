@@ -7,11 +7,11 @@ use serde::Serialize;
 use time::macros::{date, datetime};
 
 use super::circle::{Role, Target};
-use super::episode::Person;
 use super::french::{Moment, numeric, ordinal};
 use super::kind::{ExpectedReply, Kind, Urgency};
 use super::number::NoticeNumber;
 use super::pages::{PageError, Pages};
+use super::person::Person;
 use super::plan::{Earlier, Planned, WardTask};
 use super::recipients::Recipient;
 use super::rules::{Hospital, Rules};
