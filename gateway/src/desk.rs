@@ -8,10 +8,13 @@ use liaison_store::Store;
 use liaison_store::body::Bodies;
 use time::OffsetDateTime;
 
+use crate::hospital::circle_import;
+use crate::hospital::circles::Imported;
 use crate::hospital::feed::Feed;
 use crate::hospital::held::{HeldNotice, Released};
 use crate::keys::{SiteKey, Vault};
 use crate::mailbox::Mailboxes;
+use crate::notices::{CareMember, PatientKey};
 use crate::notifications::Notifications;
 use crate::outbound::Drafts;
 use crate::{GatewayError, SCHEMAS, Settings};
@@ -83,6 +86,48 @@ impl Desk {
         match &self.feed {
             Some(feed) => feed.held().await,
             None => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes a table of care circles ([`circle_import`]) into the store. With `replace`, the
+    /// patients whom it names keep only what it says. `None` when the gateway has no hospital.
+    ///
+    /// # Errors
+    /// [`GatewayError::Setting`] naming the line that cannot be used: nothing was taken.
+    pub async fn import_circles(
+        &self,
+        table: &[u8],
+        replace: bool,
+    ) -> Result<Option<Imported>, GatewayError> {
+        let Some(feed) = &self.feed else {
+            return Ok(None);
+        };
+        let lines = circle_import::read(table).map_err(|error| GatewayError::Setting {
+            key: "circle import",
+            cause: error.to_string(),
+        })?;
+        feed.import_circles(lines, replace).await.map(Some)
+    }
+
+    /// Who is around a patient: of the file and of the store.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database cannot be read.
+    pub async fn circle_of(&self, patient: &PatientKey) -> Result<Vec<CareMember>, GatewayError> {
+        match &self.feed {
+            Some(feed) => feed.circle_of(patient).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Forgets what was imported about a patient. Gives how many members there were.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database cannot be written.
+    pub async fn forget_circle(&self, patient: &PatientKey) -> Result<u64, GatewayError> {
+        match &self.feed {
+            Some(feed) => feed.forget_circle(patient).await,
+            None => Ok(0),
         }
     }
 

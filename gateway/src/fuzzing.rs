@@ -3,7 +3,7 @@
 use imap_codec::CommandCodec;
 use imap_codec::decode::Decoder as _;
 
-use crate::hospital::care_circles;
+use crate::hospital::{care_circles, circle_import};
 use crate::imap::frame::{Framed, Frames, Limits, Mode, verb};
 use crate::imap::list;
 use crate::imap::mime::Part;
@@ -90,7 +90,8 @@ pub fn keyword(message: &[u8]) {
     let _ = keyword_of(message);
 }
 
-/// The file of care circles.
+/// The file of care circles, and the table of them.
 pub fn circles(text: &str) {
     let _ = care_circles::read(text);
+    let _ = circle_import::read(text.as_bytes());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Parsers by file, and the targets of `tests/fuzz` that feed them.
-const PARSERS: [(&str, &[&str]); 31] = [
+const PARSERS: [(&str, &[&str]); 32] = [
     ("relay/smtp/src/command/mod.rs", &["smtp_command"]),
     ("relay/smtp/src/reply.rs", &["smtp_reply"]),
     ("relay/smtp/src/data/reader.rs", &["smtp_data"]),
@@ -46,6 +46,10 @@ const PARSERS: [(&str, &[&str]); 31] = [
     ("gateway/src/tracking/evidence.rs", &["gateway_keyword"]),
     (
         "gateway/src/hospital/care_circles.rs",
+        &["gateway_care_circles"],
+    ),
+    (
+        "gateway/src/hospital/circle_import.rs",
         &["gateway_care_circles"],
     ),
     ("gateway/src/reports/receipt.rs", &["reports_receipt"]),

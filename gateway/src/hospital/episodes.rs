@@ -61,6 +61,24 @@ impl Episodes {
             .collect()
     }
 
+    /// The newest stays of a patient number, newest change first, at most eight: a patient of
+    /// séances has hundreds.
+    pub(super) async fn newest_of_patient(
+        &self,
+        tx: &mut AnyConnection,
+        (facility, ipp): (&str, &str),
+    ) -> Result<Vec<Episode>, GatewayError> {
+        sqlx::query(
+            "SELECT content FROM episode WHERE patient_key = $1 ORDER BY changed_at DESC LIMIT 8",
+        )
+        .bind(self.patient_key(facility, ipp))
+        .fetch_all(tx)
+        .await?
+        .iter()
+        .map(|row| self.read(&row.try_get::<Vec<u8>, _>(0)?))
+        .collect()
+    }
+
     pub(super) async fn save(
         &self,
         tx: &mut AnyConnection,

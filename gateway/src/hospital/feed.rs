@@ -29,6 +29,7 @@ pub const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("0001_hospital.sql"),
         include_str!("0002_waiting.sql"),
+        include_str!("0003_circle.sql"),
     ],
 };
 
@@ -179,12 +180,13 @@ impl Parts {
             facility: event.facility.clone(),
         };
         for mut episode in self.concerned(tx, event).await? {
-            if let Some(decision) = first(&mut episode, event, &self.circle, &self.rules) {
+            let circle = self.circle_around(tx, &episode, Some(event)).await?;
+            if let Some(decision) = first(&mut episode, event, &circle, &self.rules) {
                 self.follow(tx, &mut episode, (decision, &origin), effects)
                     .await?;
             }
             let before = episode.person.ins.clone();
-            let decision = take(&mut episode, event, &self.circle, &self.rules);
+            let decision = take(&mut episode, event, &circle, &self.rules);
             let one = self
                 .follow(tx, &mut episode, (decision, &origin), effects)
                 .await?;
@@ -212,10 +214,10 @@ impl Parts {
                     return Ok(Vec::new());
                 };
                 let known = self.episodes.load(tx, &self.episodes.key_of(&key)).await?;
-                return Ok(known
-                    .or_else(|| Episode::begin(event))
-                    .into_iter()
-                    .collect());
+                if let Some(known) = known {
+                    return Ok(vec![known]);
+                }
+                return Ok(self.begin(tx, event).await?.into_iter().collect());
             }
             Reach::Patients(numbers) => numbers.iter().collect(),
             Reach::Dossier { ipp, .. } => vec![ipp],
@@ -232,6 +234,21 @@ impl Parts {
             }
         }
         Ok(found)
+    }
+
+    /// A stay of which nothing was heard yet, with those who were told in the last ones.
+    async fn begin(
+        &self,
+        tx: &mut AnyConnection,
+        event: &AdtEvent,
+    ) -> Result<Option<Episode>, GatewayError> {
+        let Some(mut episode) = Episode::begin(event) else {
+            return Ok(None);
+        };
+        let patient = (event.facility.as_str(), event.patient.ipp.as_str());
+        let earlier = self.episodes.newest_of_patient(tx, patient).await?;
+        episode.carry_over(&earlier, event);
+        Ok(Some(episode))
     }
 
     /// Turns a decision into notices that leave, wait or are held.

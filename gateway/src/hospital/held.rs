@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use super::feed::{Effects, Feed, Parts};
 use crate::GatewayError;
 use crate::notices::explain::named;
-use crate::notices::recipients::audience;
-use crate::notices::{Episode, HoldReason, Kind, Planned};
+use crate::notices::recipients::{Around, audience};
+use crate::notices::{CareCircle, Episode, HoldReason, Kind, Planned};
 use crate::notifications::Held;
 
 /// A held decision, for whoever has to release it. It names no patient.
@@ -198,13 +198,17 @@ impl Parts {
         if reason == HoldReason::PatientChanged.to_string() {
             episode.accept_patient();
         }
+        if reason == HoldReason::NotToNotify.to_string() {
+            episode.accept_recipients();
+        }
         let mut leaving = Vec::new();
         for mut planned in content.notices {
             if !planned.still_holds(&episode) {
                 continue;
             }
             if planned.recipients.is_empty() {
-                self.address(&mut planned, &episode);
+                let circle = self.circle_around(tx, &episode, None).await?;
+                self.address(&mut planned, &episode, &circle);
             }
             leaving.push(planned);
         }
@@ -229,14 +233,12 @@ impl Parts {
     }
 
     /// Finds recipients for a notice that had none.
-    fn address(&self, planned: &mut Planned, episode: &Episode) {
+    fn address(&self, planned: &mut Planned, episode: &Episode, circle: &CareCircle) {
         if matches!(planned.kind, Kind::Cancellation { .. }) {
             return;
         }
-        let members = self
-            .circle
-            .around(&episode.key.facility, &episode.person, &episode.former);
-        let found = audience(&planned.statement, episode, &members, &self.rules);
+        let around = Around::of(circle, episode);
+        let found = audience(&planned.statement, episode, &around, &self.rules);
         planned.recipients = found.recipients;
         planned.missing = found.missing;
     }

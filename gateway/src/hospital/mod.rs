@@ -11,9 +11,12 @@
 //! - `departure`: waiting, leaving in order, reminders, tasks for the ward.
 //! - `back`: what became of a notice, to the system whose message it came from.
 //! - [`held`]: what waits for a person's decision.
-//! - [`care_circles`]: the file of who looks after whom.
+//! - [`care_circles`]: the file of who looks after whom. [`circle_import`]: the same as a table.
+//! - [`circles`]: the store of who looks after whom.
 
 pub mod care_circles;
+pub mod circle_import;
+pub mod circles;
 pub mod feed;
 pub mod held;
 pub mod network;

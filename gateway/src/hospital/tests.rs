@@ -1,6 +1,8 @@
 //! The feed with its database and a made-up clock: what waits, what leaves, in which order, and
 //! what a crash or a fault leaves behind.
 
+mod circles;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,6 +167,7 @@ fn circle() -> CareCircle {
                 target,
                 name: None,
                 care_prescribed: false,
+                never: false,
             },
         );
     }

@@ -78,6 +78,9 @@ pub struct CareMember {
     /// Care at home is prescribed: a discharge then concerns them at once.
     #[serde(default)]
     pub care_prescribed: bool,
+    /// The patient does not want them told of anything.
+    #[serde(default)]
+    pub never: bool,
 }
 
 /// Which patient. Never by name: two people may share one.
@@ -115,9 +118,42 @@ impl CareCircle {
         }
     }
 
+    /// The circles of these patients alone.
+    pub fn only(&self, patients: &[PatientKey]) -> CareCircle {
+        let members = patients
+            .iter()
+            .filter_map(|patient| Some((patient.clone(), self.members.get(patient)?.clone())));
+        CareCircle {
+            members: members.collect(),
+        }
+    }
+
+    /// The circle of a patient named one way.
+    pub fn of(&self, patient: &PatientKey) -> &[CareMember] {
+        self.members.get(patient).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whom that person of that facility does not want told, by every way to name the person.
+    pub fn never(&self, facility: &str, person: &Person, former: &[String]) -> Vec<&Target> {
+        self.all_around(facility, person, former)
+            .into_iter()
+            .filter(|member| member.never)
+            .map(|member| &member.target)
+            .collect()
+    }
+
     /// Who is around that person of that facility: found by the qualified INS, by the facility's
-    /// own number and by the `former` numbers that were merged into it, each member once.
+    /// own number and by the `former` numbers that were merged into it, each member once; without
+    /// those whom the person does not want told.
     pub fn around(&self, facility: &str, person: &Person, former: &[String]) -> Vec<&CareMember> {
+        let all = self.all_around(facility, person, former);
+        let never = |target: &Target| all.iter().any(|one| one.never && one.target == *target);
+        let mut told = all.clone();
+        told.retain(|member| !never(&member.target));
+        told
+    }
+
+    fn all_around(&self, facility: &str, person: &Person, former: &[String]) -> Vec<&CareMember> {
         let local = [&person.ipp]
             .into_iter()
             .chain(former)
@@ -133,8 +169,11 @@ impl CareCircle {
             .chain(local);
         let mut found: Vec<&CareMember> = Vec::new();
         for member in keys.filter_map(|key| self.members.get(&key)).flatten() {
-            let known =
-                |other: &&CareMember| other.role == member.role && other.target == member.target;
+            let known = |other: &&CareMember| {
+                other.role == member.role
+                    && other.target == member.target
+                    && other.never == member.never
+            };
             if !found.iter().any(known) {
                 found.push(member);
             }

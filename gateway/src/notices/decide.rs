@@ -28,12 +28,12 @@ use liaison_hl7::adt::{Action, AdtEvent, Processing, Trigger};
 
 use super::circle::{CareCircle, CareMember};
 use super::decision::{Decision, HoldReason, Silence, Withdrawal};
-use super::episode::{Delivery, Episode, Issued};
+use super::episode::{Delivery, Episode, Issued, NotToNotify};
 use super::identity::{self, Reach};
 use super::kind::{Kind, Slot};
 use super::movement::{movement_keys, shares_key, subject};
 use super::plan::{Earlier, Planned, WardTask};
-use super::recipients::{Audience, audience};
+use super::recipients::{Around, Audience, audience};
 use super::rules::Rules;
 use super::statement::{Lateness, Statement, statements};
 
@@ -119,11 +119,12 @@ pub fn decide(episode: &Episode, event: &AdtEvent, circle: &CareCircle, rules: &
     let decision = match event.action {
         Action::Cancel => cancel(episode, &next, event),
         Action::Insert | Action::Update => {
-            let members = circle.around(&next.key.facility, &next.person, &next.former);
+            let around = Around::of(circle, &next);
             let scene = Scene {
                 before: episode,
                 next: &next,
-                members: &members,
+                members: &around.members,
+                around: &around,
                 rules,
             };
             state(&scene, event)
@@ -138,8 +139,10 @@ pub(super) struct Scene<'a> {
     pub(super) before: &'a Episode,
     /// The stay with it.
     pub(super) next: &'a Episode,
-    /// Who is around the person.
+    /// Who is around the person and may be told.
     pub(super) members: &'a [&'a CareMember],
+    /// The same, with those who may not.
+    pub(super) around: &'a Around<'a>,
     /// The site's rules.
     pub(super) rules: &'a Rules,
 }
@@ -351,12 +354,14 @@ impl Scene<'_> {
         let Audience {
             mut recipients,
             missing,
-        } = audience(&statement, self.next, self.members, self.rules);
+        } = audience(&statement, self.next, self.around, self.rules);
         let risky = statement.kind == Kind::PlannedDischarge
             && self.rules.calendar.is_after_hours(statement.at);
         // A version that nobody saw is as good as none.
         let seen = live.and_then(|live| self.seen(live));
-        for told in seen.into_iter().flat_map(|live| &live.recipients) {
+        let told = seen.into_iter().flat_map(|live| &live.recipients);
+        // Somebody whom the person does not want told any more hears of nothing further.
+        for told in told.filter(|told| !self.around.never.contains(&&told.target)) {
             match recipients
                 .iter_mut()
                 .find(|recipient| recipient.target == told.target)
@@ -400,6 +405,8 @@ pub(super) fn hold_if_needed(decision: Decision, next: &Episode) -> Decision {
         Some(HoldReason::PatientChanged)
     } else if next.is_protected {
         Some(HoldReason::Protected)
+    } else if next.not_to_notify == NotToNotify::Named {
+        Some(HoldReason::NotToNotify)
     } else if notices.iter().all(|planned| planned.recipients.is_empty()) {
         Some(HoldReason::NoRecipient)
     } else {

@@ -92,6 +92,8 @@ pub enum Silence {
 pub enum HoldReason {
     /// A protected person or stay (PD1-12, PV2-22, PV1-16, PID-32 ANOM or CACH).
     Protected,
+    /// The patient named somebody who must not be told (NK1-7 P).
+    NotToNotify,
     /// Notices of this stay went out for another patient number.
     PatientChanged,
     /// Nobody to tell is known.
@@ -179,6 +181,9 @@ impl HoldReason {
             HoldReason::Protected => {
                 "la personne ou le séjour est protégé (confidentialité demandée)."
             }
+            HoldReason::NotToNotify => {
+                "le patient a désigné une personne à ne pas prévenir. Vérifier qu'aucun destinataire n'est cette personne ni son entourage."
+            }
             HoldReason::PatientChanged => {
                 "le séjour porte maintenant un autre numéro de patient. Vérifier qui a été prévenu."
             }
@@ -195,6 +200,9 @@ impl fmt::Display for HoldReason {
         f.write_str(match self {
             HoldReason::Protected => {
                 "protected person or stay (PD1-12, PV2-22, PV1-16 or PID-32): release it by hand"
+            }
+            HoldReason::NotToNotify => {
+                "the patient named somebody not to be told (NK1-7 P): check that no recipient is that person, then release it"
             }
             HoldReason::PatientChanged => {
                 "the stay now names another patient number: check who was told, then cancel or send again"

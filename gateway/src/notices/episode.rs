@@ -16,9 +16,10 @@
 use std::fmt;
 
 use liaison_directory_client::{Finess, Rpps};
-use liaison_hl7::adt::{Action, AdtEvent, Stay, Trigger};
+use liaison_hl7::adt::{Action, AdtEvent, Relative, RelativeRole, Stay, Trigger};
 use serde::{Deserialize, Serialize};
 
+use super::carried::Carried;
 use super::circle::Target;
 use super::french::Moment;
 use super::kind::{Kind, Slot};
@@ -84,6 +85,13 @@ pub struct Episode {
     pub expected_said_at: Option<Moment>,
     /// A protection flag was seen: nothing leaves without a human's release.
     pub is_protected: bool,
+    /// Whether the patient named somebody who must not be told (NK1-7 P).
+    #[serde(default)]
+    pub not_to_notify: NotToNotify,
+    /// Who was told in an earlier stay of the same person, for a role that nobody names in this
+    /// one.
+    #[serde(default)]
+    pub carried: Vec<Carried>,
     /// Notices went out, and then the stay named another patient number. Nothing leaves until
     /// somebody called [`Episode::accept_patient`].
     pub has_identity_conflict: bool,
@@ -125,6 +133,20 @@ pub enum Delivery {
     HandedOver,
 }
 
+/// Whether a recipient may be somebody whom the patient named as not to be told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotToNotify {
+    /// Nobody was named.
+    #[default]
+    Nobody,
+    /// Somebody was; a person has to look at the recipients. The feed knows a name alone, and
+    /// names choose nobody here.
+    Named,
+    /// A person has looked.
+    Checked,
+}
+
 /// Whether a notice still holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,6 +177,8 @@ impl Episode {
             expected_discharge: None,
             expected_said_at: None,
             is_protected: false,
+            not_to_notify: NotToNotify::Nobody,
+            carried: Vec::new(),
             has_identity_conflict: false,
             movements: Vec::new(),
             issued: Vec::new(),
@@ -167,6 +191,11 @@ impl Episode {
         let older = self.is_older(event);
         self.absorb_person(event, older);
         self.is_protected |= event.is_confidential();
+        let forbids = |relative: &Relative| relative.role == RelativeRole::DoNotNotify;
+        if self.not_to_notify == NotToNotify::Nobody && event.patient.relatives.iter().any(forbids)
+        {
+            self.not_to_notify = NotToNotify::Named;
+        }
         let named = event
             .family_doctor
             .as_ref()
@@ -215,6 +244,11 @@ impl Episode {
         }
         self.person = Person::of(event);
         self.is_protected |= event.is_confidential();
+    }
+
+    /// A human looked at the recipients of a stay whose patient named somebody not to be told.
+    pub fn accept_recipients(&mut self) {
+        self.not_to_notify = NotToNotify::Checked;
     }
 
     /// A human checked that the stay is now this patient's (an identity corrected or merged) and
@@ -358,6 +392,7 @@ impl Episode {
     pub(super) fn leave_patient(&mut self) {
         self.family_doctor = None;
         self.nursing_home = None;
+        self.carried.clear();
         self.from_nursing_home = false;
     }
 

@@ -138,7 +138,8 @@ impl<'a> Explainer<'a> {
             explained.silence = Some("about no known stay".to_owned());
         }
         for key in keys {
-            let Some(mut stay) = self.stays.remove(&key).or_else(|| Episode::begin(event)) else {
+            let known = self.stays.remove(&key);
+            let Some(mut stay) = known.or_else(|| self.begin(event)) else {
                 continue;
             };
             if let Some(decision) = first(&mut stay, event, self.circle, self.rules) {
@@ -149,6 +150,20 @@ impl<'a> Explainer<'a> {
             self.stays.insert(key, stay);
         }
         Ok(explained)
+    }
+
+    fn begin(&self, event: &AdtEvent) -> Option<Episode> {
+        let mut stay = Episode::begin(event)?;
+        let mut earlier: Vec<Episode> = self
+            .stays
+            .values()
+            .filter(|known| known.key.facility == stay.key.facility)
+            .filter(|known| known.person.ipp == stay.person.ipp)
+            .cloned()
+            .collect();
+        earlier.sort_by_key(|known| std::cmp::Reverse(known.heard_until.map(|at| at.at)));
+        stay.carry_over(&earlier, event);
+        Some(stay)
     }
 
     fn concerned(&self, event: &AdtEvent) -> Vec<EpisodeKey> {

@@ -13,7 +13,7 @@ use super::decision::{Decision, Silence, Withdrawal};
 use super::episode::{Delivery, Episode, Issued};
 use super::kind::{Kind, Slot, Urgency};
 use super::plan::{Earlier, Planned, WardTask};
-use super::recipients::{Recipient, audience};
+use super::recipients::{Around, Recipient, audience};
 use super::rules::Rules;
 
 /// Which stays an event about a person concerns, besides or instead of the visit that it names.
@@ -150,7 +150,10 @@ pub fn move_to(
         .filter(|issued| issued.ipp != event.patient.ipp)
         .cloned()
         .collect();
-    let members = circle.around(&episode.key.facility, &episode.person, &[]);
+    let around = Around {
+        members: circle.around(&episode.key.facility, &episode.person, &[]),
+        never: circle.never(&episode.key.facility, &episode.person, &[]),
+    };
     let left = episode.live(Slot::Discharge).is_some();
     let mut withdrawn = Vec::new();
     let mut cancelled = Vec::new();
@@ -180,7 +183,7 @@ pub fn move_to(
         if left && issued.statement.kind.slot() != Some(Slot::Discharge) {
             continue;
         }
-        let found = audience(&issued.statement, episode, &members, rules);
+        let found = audience(&issued.statement, episode, &around, rules);
         if found.recipients.is_empty() {
             continue;
         }

@@ -11,6 +11,7 @@
 //! - [`plan`]: a notice decided but not yet numbered, and the [`Notice`] for each recipient.
 //! - [`recipients`]: who gets which kind, with which urgency.
 //! - [`circle`]: the people and services around a patient.
+//! - [`carried`]: who was told in an earlier stay of the person.
 //! - [`anticipation`]: planned discharges said again, two days and one day before.
 //! - [`calendar`]: nights, weekends and French public holidays.
 //! - [`rules`]: what a site may change: who is told, how urgently, after how long.
@@ -38,6 +39,7 @@
 
 pub mod anticipation;
 pub mod calendar;
+pub mod carried;
 pub mod circle;
 pub mod decide;
 pub mod decision;
@@ -60,7 +62,7 @@ pub use calendar::Calendar;
 pub use circle::{CareCircle, CareMember, PatientKey, Role, Target};
 pub use decide::{decide, first, take};
 pub use decision::{Decision, HoldReason, Silence, Withdrawal};
-pub use episode::{Delivery, Episode, EpisodeKey};
+pub use episode::{Delivery, Episode, EpisodeKey, NotToNotify};
 pub use kind::{ExpectedReply, Kind, Urgency};
 pub use number::NoticeNumber;
 pub use plan::{Notice, Origin, Planned, WardTask};

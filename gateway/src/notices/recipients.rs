@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::Duration;
 
-use super::circle::{CareMember, Role, Target};
+use super::circle::{CareCircle, CareMember, Role, Target};
 use super::episode::Episode;
 use super::kind::{Kind, Slot, Urgency};
 use super::rules::{Rules, Weight};
@@ -29,19 +29,45 @@ pub struct Audience {
     pub missing: Vec<Role>,
 }
 
+/// Who is around a person.
+pub struct Around<'a> {
+    /// Who may be told.
+    pub members: Vec<&'a CareMember>,
+    /// Whom the person does not want told, whoever names them.
+    pub never: Vec<&'a Target>,
+}
+
+impl<'a> Around<'a> {
+    /// Who is around the person of a stay.
+    pub fn of(circle: &'a CareCircle, stay: &Episode) -> Around<'a> {
+        let Episode {
+            key,
+            person,
+            former,
+            ..
+        } = stay;
+        Around {
+            members: circle.around(&key.facility, person, former),
+            never: circle.never(&key.facility, person, former),
+        }
+    }
+}
+
 /// Who is told of what. `next` is the episode with the event absorbed.
 pub fn audience(
     statement: &Statement,
     next: &Episode,
-    members: &[&CareMember],
+    circle: &Around<'_>,
     rules: &Rules,
 ) -> Audience {
+    let members = circle.members.as_slice();
     let mut found = Audience {
         recipients: Vec::new(),
         missing: Vec::new(),
     };
     for (role, weight) in rules.to(&statement.kind) {
-        let targets = targets(role, statement, next, members);
+        let mut targets = targets(role, statement, next, members);
+        targets.retain(|(target, _)| !circle.never.contains(&target));
         // A person without a nursing home or a nurse is the usual case; one without a family
         // doctor, or who returns to a nursing home not known, is somebody's to sort out.
         let expected = role == Role::FamilyDoctor
@@ -176,10 +202,14 @@ fn targets(
         return vec![(target, false)];
     }
     let circle = of_circle();
-    if circle.is_empty() && role == Role::NursingHome {
-        // The one that the hospital named earlier in the stay.
-        let earlier = next.nursing_home.clone().map(Target::Finess);
-        return earlier.map(|target| (target, false)).into_iter().collect();
+    if !circle.is_empty() {
+        return circle;
     }
-    circle
+    if let (Role::NursingHome, Some(finess)) = (role, &next.nursing_home) {
+        // The one that the hospital named earlier in the stay.
+        return vec![(Target::Finess(finess.clone()), false)];
+    }
+    // Those who were told in an earlier stay, where nobody says otherwise.
+    let carried = next.carried.iter().filter(|known| known.role == role);
+    carried.map(|known| (known.target.clone(), false)).collect()
 }

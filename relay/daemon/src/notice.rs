@@ -1,5 +1,7 @@
 //! `liaison notice`: what a hospital's messages would give, and what waits for a person.
 
+mod circle;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -17,6 +19,8 @@ use crate::config::Config;
 use crate::error::CommandError;
 use crate::track::stamp;
 
+use circle::CircleCommand;
+
 #[derive(Subcommand)]
 pub(crate) enum NoticeCommand {
     /// Tell what the messages of files (HL7 v2 in ER7, in order) would send to whom, how urgently
@@ -32,6 +36,9 @@ pub(crate) enum NoticeCommand {
         #[arg(long)]
         json: bool,
     },
+    /// The store of who looks after whom.
+    #[command(subcommand)]
+    Circle(CircleCommand),
     /// Show the notices and drafts that wait for a person.
     Held {
         /// The settings file of the gateway.
@@ -69,6 +76,7 @@ pub(crate) async fn run(command: NoticeCommand) -> Result<(), CommandError> {
             config,
             json,
         } => explain(&files, config.as_deref(), json),
+        NoticeCommand::Circle(command) => circle::run(command).await,
         NoticeCommand::Held { config, json } => held(&config, json).await,
         NoticeCommand::Release { id, config, to } => release(&config, &id, to.as_deref()).await,
         NoticeCommand::Drop { id, config } => {

@@ -2,6 +2,7 @@
 
 mod corrections;
 mod month;
+mod people;
 mod rows;
 mod sequences;
 mod silence;
@@ -124,6 +125,7 @@ fn member(role: Role, target: Target) -> CareMember {
         target,
         name: None,
         care_prescribed: false,
+        never: false,
     }
 }
 
