@@ -1,7 +1,7 @@
 //! X.509 certificates: the octets as received, and the few facts that mail needs.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use const_oid::ObjectIdentifier;
 use time::OffsetDateTime;
@@ -11,6 +11,7 @@ pub(crate) use self::extensions::{
 };
 use crate::algorithm::{Algorithm, BadSignature, PublicKeyKind, Scheme, Signed};
 use crate::ber::{BerError, Element, Reader, SEQUENCE, SET, context, context_constructed, to_der};
+use crate::cms::recipient_key::RecipientKey;
 use crate::crl::moment;
 use crate::error::MaterialError;
 use crate::name::{self, DistinguishedName, GeneralName};
@@ -43,6 +44,8 @@ struct Parsed {
     addresses: Vec<String>,
     dns_names: Vec<String>,
     extensions: Extensions,
+    /// Prepared when the first message is sealed to it.
+    recipient_key: OnceLock<Option<RecipientKey>>,
 }
 
 impl Certificate {
@@ -97,6 +100,7 @@ impl Certificate {
             dns_names,
             extensions,
             der: der.to_vec(),
+            recipient_key: OnceLock::new(),
         })))
     }
 
@@ -292,6 +296,13 @@ impl Certificate {
     /// The `SubjectPublicKeyInfo` in DER.
     pub(crate) fn spki(&self) -> &[u8] {
         &self.0.spki
+    }
+
+    /// The key that content keys are sealed to, by RSA or key agreement; `None` if it is another,
+    /// or not usable.
+    pub(crate) fn recipient_key(&self) -> Option<&RecipientKey> {
+        let prepare = || RecipientKey::read(self);
+        self.0.recipient_key.get_or_init(prepare).as_ref()
     }
 
     /// The octets of `subjectPublicKey`: a point, an `RSAPublicKey`, a raw Ed25519 key.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use aws_lc_rs::agreement;
+use aws_lc_rs::agreement::{self, ParsedPublicKey};
 use aws_lc_rs::cipher::{
     AES_256 as AES_256_CBC, EncryptionContext, StreamingEncryptingKey, UnboundCipherKey,
 };
@@ -10,12 +10,13 @@ use aws_lc_rs::hkdf::HKDF_SHA256;
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap as _};
 use aws_lc_rs::rand;
-use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey};
 use zeroize::Zeroizing;
 
 use super::attributes::written;
 use super::kem;
 use super::recipient::{KdfDigest, hkdf_kek, shared_info, x963_kdf};
+use super::recipient_key::RecipientKey;
 use super::sign::issuer_and_serial;
 use crate::SealError;
 use crate::algorithm::{Digest, PublicKeyKind, mgf1_identifier};
@@ -26,6 +27,7 @@ use crate::ber::{
 use crate::certificate::Certificate;
 use crate::evp::{Aead, AeadStream};
 use crate::oid;
+use crate::post_quantum::MlKem;
 
 /// Octets encrypted at once.
 const AT_ONCE: usize = 64 * 1024;
@@ -224,22 +226,21 @@ fn content_info<'a>(kind: &const_oid::ObjectIdentifier, fields: Vec<Node<'a>>) -
 }
 
 fn recipient_info(recipient: &Certificate, key: &[u8]) -> Option<Vec<u8>> {
-    use PublicKeyKind::{P256, P384, P521, X25519};
-    match recipient.public_key_kind() {
-        PublicKeyKind::Rsa(2048..=8192) => key_transport(recipient, key),
-        P256 => key_agreement(recipient, key, &agreement::ECDH_P256),
-        P384 => key_agreement(recipient, key, &agreement::ECDH_P384),
-        P521 => key_agreement(recipient, key, &agreement::ECDH_P521),
-        X25519 => key_agreement(recipient, key, &agreement::X25519),
-        PublicKeyKind::MlKem768 | PublicKeyKind::MlKem1024 => kem::recipient_info(recipient, key),
-        _ => None,
+    if MlKem::of_kind(recipient.public_key_kind()).is_some() {
+        return kem::recipient_info(recipient, key);
+    }
+    match recipient.recipient_key()? {
+        RecipientKey::Rsa(public) => key_transport(recipient, public, key),
+        RecipientKey::Agreement(public) => key_agreement(recipient, public, key),
     }
 }
 
 /// `KeyTransRecipientInfo` with RSAES-OAEP, SHA-256 for the label and the mask (RFC 3560).
-fn key_transport(recipient: &Certificate, key: &[u8]) -> Option<Vec<u8>> {
-    let public = PublicEncryptingKey::from_der(recipient.spki()).ok()?;
-    let public = OaepPublicEncryptingKey::new(public).ok()?;
+fn key_transport(
+    recipient: &Certificate,
+    public: &OaepPublicEncryptingKey,
+    key: &[u8],
+) -> Option<Vec<u8>> {
     let mut block = vec![0; public.ciphertext_size()];
     public
         .encrypt(&OAEP_SHA256_MGF1SHA256, key, &mut block, None)
@@ -260,19 +261,15 @@ fn key_transport(recipient: &Certificate, key: &[u8]) -> Option<Vec<u8>> {
 /// `KeyAgreeRecipientInfo`, ephemeral-static ECDH with AES-256 key wrap (RFC 5753 §3.1, RFC 8418).
 /// The digest of the derivation is as strong as the curve (RFC 5753 §7.1.4). No ukm is sent:
 /// implementations differ on what it means.
-fn key_agreement(
-    recipient: &Certificate,
-    key: &[u8],
-    curve: &'static agreement::Algorithm,
-) -> Option<Vec<u8>> {
+fn key_agreement(recipient: &Certificate, peer: &ParsedPublicKey, key: &[u8]) -> Option<Vec<u8>> {
+    let curve = peer.alg();
     let ephemeral = agreement::PrivateKey::generate(curve).ok()?;
     let public = ephemeral.compute_public_key().ok()?;
     let wrap = sequence(vec![oid_node(&oid::AES256_WRAP)]).encode();
     let info = shared_info(&wrap, None, 32);
-    let peer = agreement::UnparsedPublicKey::new(curve, recipient.public_key());
     let (scheme, key_oid, kek) = if curve == &agreement::X25519 {
         let derive = |secret: &[u8]| hkdf_kek(HKDF_SHA256, None, secret, &info, 32).ok_or(());
-        let kek = agreement::agree(&ephemeral, peer, (), derive).ok()?;
+        let kek = agreement::agree(&ephemeral, peer.clone(), (), derive).ok()?;
         (oid::STD_DH_HKDF_SHA256, oid::X25519, kek)
     } else {
         let digest = match recipient.public_key_kind() {
@@ -281,7 +278,7 @@ fn key_agreement(
             _ => KdfDigest::Sha512,
         };
         let derive = |secret: &[u8]| Ok(x963_kdf(digest, secret, &info, 32));
-        let kek = agreement::agree(&ephemeral, peer, (), derive).ok()?;
+        let kek = agreement::agree(&ephemeral, peer.clone(), (), derive).ok()?;
         (digest.scheme(), oid::EC_PUBLIC_KEY, kek)
     };
     let mut wrapped = [0u8; 40];

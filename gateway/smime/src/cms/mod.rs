@@ -6,6 +6,7 @@ pub(crate) mod encrypt;
 pub(crate) mod enveloped;
 mod kem;
 pub(crate) mod recipient;
+pub(crate) mod recipient_key;
 pub(crate) mod sign;
 pub(crate) mod signed;
 

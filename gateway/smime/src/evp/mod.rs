@@ -7,6 +7,7 @@
 //!   send it;
 //! - `key_wrap`: AES-192 key unwrap, which OpenSSL uses with AES-192 content;
 //! - `ml_kem`: the expanded private key of an ML-KEM seed;
+//! - `wiped`: buffers of content, wiped at the speed of memory;
 //! - `old_cipher`: triple DES and RC2, for keys in old PKCS #12 files and for nothing else.
 //!
 //! This is the only module of the workspace with `unsafe` code. Each function checks, before it
@@ -22,9 +23,11 @@ mod key_wrap;
 mod ml_kem;
 mod old_cipher;
 mod rsa_oaep;
+mod wiped;
 
 pub(crate) use aead::{Aead, AeadStream};
 pub(crate) use key_wrap::aes192_unwrap;
 pub(crate) use ml_kem::expand_ml_kem_seed;
 pub(crate) use old_cipher::{OldCipher, decrypt_old_cbc};
 pub(crate) use rsa_oaep::RsaOaepKey;
+pub(crate) use wiped::Wiped;

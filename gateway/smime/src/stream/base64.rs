@@ -2,11 +2,10 @@
 
 use std::io::{self, Write};
 
+use super::{Fault, Source};
+use crate::evp::Wiped;
 use base64_simd::{AsOut as _, STANDARD, STANDARD_NO_PAD};
 use memchr::memchr;
-use zeroize::Zeroizing;
-
-use super::{Fault, Source};
 
 const NOT_BASE64: Fault = Fault::Malformed("a body is not base64");
 /// Characters decoded at once.
@@ -22,7 +21,7 @@ pub(super) struct Base64Source<S> {
     inner: S,
     /// Characters without white space, not yet decoded; fewer than four between two chunks.
     text: Vec<u8>,
-    decoded: Zeroizing<Vec<u8>>,
+    decoded: Wiped,
     from: usize,
     padded: bool,
 }
@@ -32,7 +31,7 @@ impl<S: Source> Base64Source<S> {
         Self {
             inner,
             text: Vec::new(),
-            decoded: Zeroizing::new(Vec::new()),
+            decoded: Wiped::default(),
             from: 0,
             padded: false,
         }
@@ -134,10 +133,10 @@ fn without_line_endings(chunk: &[u8], text: &mut Vec<u8>) {
 }
 
 /// Decodes unpadded text.
-fn decode_append(text: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
+fn decode_append(text: &[u8], out: &mut Wiped) -> Result<(), Fault> {
     let start = out.len();
     let whole = text.len() - text.len() % 4;
-    out.resize(start + whole / 4 * 3 + 3, 0);
+    out.resize(start + whole / 4 * 3 + 3);
     let written = STANDARD_NO_PAD
         .decode(&text[..whole], out[start..].as_out())
         .map_err(|_| NOT_BASE64)?
@@ -180,7 +179,8 @@ pub(crate) fn encoded_len(octets: u64) -> u64 {
 /// Encodes what is written to it, 76 characters a line, each line ended by CRLF.
 pub(crate) struct Base64Writer<W> {
     inner: W,
-    pending: Zeroizing<Vec<u8>>,
+    /// Fewer than `OCTETS`, not yet encoded.
+    pending: Wiped,
     text: Vec<u8>,
     lines: Vec<u8>,
 }
@@ -189,7 +189,7 @@ impl<W: Write> Base64Writer<W> {
     pub(crate) fn new(inner: W) -> Self {
         Self {
             inner,
-            pending: Zeroizing::new(Vec::with_capacity(OCTETS)),
+            pending: Wiped::with_capacity(4096),
             text: Vec::new(),
             lines: Vec::new(),
         }
@@ -197,9 +197,16 @@ impl<W: Write> Base64Writer<W> {
 
     /// Writes what is left, and gives the writer below back.
     pub(crate) fn finish(mut self) -> io::Result<W> {
-        let pending = std::mem::take(&mut *self.pending);
-        self.encode(&Zeroizing::new(pending))?;
+        self.encode_pending()?;
         Ok(self.inner)
+    }
+
+    fn encode_pending(&mut self) -> io::Result<()> {
+        let mut pending = std::mem::take(&mut self.pending);
+        self.encode(&pending)?;
+        pending.clear();
+        self.pending = pending;
+        Ok(())
     }
 
     fn encode(&mut self, octets: &[u8]) -> io::Result<()> {
@@ -221,22 +228,18 @@ impl<W: Write> Write for Base64Writer<W> {
         let mut rest = octets;
         if !self.pending.is_empty() {
             let count = rest.len().min(OCTETS - self.pending.len());
-            self.pending.extend_from_slice(&rest[..count]);
+            self.pending.append(&rest[..count]);
             rest = &rest[count..];
             if self.pending.len() < OCTETS {
                 return Ok(octets.len());
             }
-            let full = std::mem::replace(
-                &mut self.pending,
-                Zeroizing::new(Vec::with_capacity(OCTETS)),
-            );
-            self.encode(&full)?;
+            self.encode_pending()?;
         }
         let mut blocks = rest.chunks_exact(OCTETS);
         for block in &mut blocks {
             self.encode(block)?;
         }
-        self.pending.extend_from_slice(blocks.remainder());
+        self.pending.append(blocks.remainder());
         Ok(octets.len())
     }
 

@@ -5,7 +5,7 @@ use aws_lc_rs::iv::FixedLength;
 use zeroize::Zeroizing;
 
 use super::{Fault, Source, drain};
-use crate::evp::{Aead, AeadStream};
+use crate::evp::{Aead, AeadStream, Wiped};
 
 /// Octets decrypted at once.
 const AT_ONCE: usize = 64 * 1024;
@@ -79,7 +79,7 @@ impl Decryption {
 /// not fit, so that its work tells nothing.
 pub(crate) struct Verifier {
     cipher: Running,
-    scratch: Zeroizing<Vec<u8>>,
+    scratch: Wiped,
     good: bool,
 }
 
@@ -106,7 +106,7 @@ impl Verifier {
         Self {
             good: started.is_some(),
             cipher: started.unwrap_or(Running::Failed),
-            scratch: Zeroizing::new(Vec::new()),
+            scratch: Wiped::default(),
         }
     }
 
@@ -115,7 +115,7 @@ impl Verifier {
             let done = match &mut self.cipher {
                 Running::Aead(stream) => {
                     if self.scratch.len() < piece.len() {
-                        self.scratch.resize(piece.len(), 0);
+                        self.scratch.resize(piece.len());
                     }
                     stream.update(piece, &mut self.scratch[..piece.len()])
                 }
@@ -139,7 +139,7 @@ impl Verifier {
 
 #[derive(Default)]
 struct Plain {
-    octets: Zeroizing<Vec<u8>>,
+    octets: Wiped,
     from: usize,
 }
 
@@ -174,7 +174,7 @@ impl Source for AeadSource<'_> {
             let chunk = self.inner.chunk()?;
             let count = chunk.len().min(AT_ONCE);
             self.plain.from = 0;
-            self.plain.octets.resize(count, 0);
+            self.plain.octets.resize(count);
             if count == 0 {
                 let stream = self.stream.take();
                 if !stream.is_some_and(|s| s.verify(self.tag)) {
@@ -239,16 +239,16 @@ impl Cbc {
     }
 
     /// Replaces `plain` by what `input` completes.
-    fn update(&mut self, input: &[u8], plain: &mut Vec<u8>) -> Option<()> {
-        plain.resize(input.len() + 16, 0);
+    fn update(&mut self, input: &[u8], plain: &mut Wiped) -> Option<()> {
+        plain.resize(input.len() + 16);
         let written = self.0.update(input, plain).ok()?.written().len();
         plain.truncate(written);
         Some(())
     }
 
     /// Replaces `plain` by the last octets, the padding removed.
-    fn finish(self, plain: &mut Vec<u8>) -> Option<()> {
-        plain.resize(32, 0);
+    fn finish(self, plain: &mut Wiped) -> Option<()> {
+        plain.resize(32);
         let written = self.0.finish(plain).ok()?.written().len();
         plain.truncate(written);
         Some(())

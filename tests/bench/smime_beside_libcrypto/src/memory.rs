@@ -41,6 +41,7 @@ pub(crate) fn figures() -> Vec<Figure> {
 /// What one of the measured processes does, in `folder`; it prints the peaks in KiB.
 pub(crate) fn run(what: &str, folder: &Path) {
     let people = People::new(Kind::Rsa2048, &[Kind::Rsa2048, Kind::P256]);
+    reset_peak();
     if what == SEAL_AND_OPEN {
         let plain = folder.join("message.eml");
         let sealed = folder.join("sealed.eml");
