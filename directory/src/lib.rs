@@ -48,6 +48,8 @@
 
 mod directory;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod import;
 mod index;
 pub mod model;

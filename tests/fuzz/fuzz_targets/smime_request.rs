@@ -10,6 +10,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(request) = CertificateRequest::from_der(bytes) {
         assert!(!request.addresses().is_empty());
-        assert_eq!(CertificateRequest::from_pem(&request.to_pem()).as_ref(), Ok(&request));
+        assert_eq!(
+            CertificateRequest::from_pem(&request.to_pem()).as_ref(),
+            Ok(&request)
+        );
     }
 });

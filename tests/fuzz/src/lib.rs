@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use liaison_smime::{
-    Certificate, Identities, Identity, OpenPolicy, Opener, SignatureVerdict, TrustStore,
+    Certificate, Identities, Identity, OpenPolicy, Opener, SignatureVerdict, TrustStore, inspect,
 };
 use time::macros::datetime;
 
@@ -33,7 +33,7 @@ pub fn trust() -> TrustStore {
     )
 }
 
-/// Opens a message as the gateway does.
+/// Opens a message as the gateway does, and describes it as an auditor's tool does.
 ///
 /// # Panics
 /// When a signature is found valid without a signer's address.
@@ -47,6 +47,7 @@ pub fn open(message: &[u8]) {
     let mut policy = OpenPolicy::default();
     policy.accept_unencrypted = true;
     let now = datetime!(2026-11-22 18:00 UTC);
+    let _ = inspect(message, &policy.limits);
     let Ok(mut opened) = Opener::new(&policy, &*RING, &TRUST).open(message, now) else {
         return;
     };
