@@ -6,7 +6,7 @@ use std::path::Path;
 use liaison_directory_client::{Finess, Purpose, Rpps};
 use liaison_mail::Address;
 
-use super::delimited::{Next, Table};
+use super::delimited::{Table, Taken, delimiter_of};
 use super::prepare::Intake;
 use super::rpps::{Facts, push};
 use crate::error::DirectoryError;
@@ -28,19 +28,7 @@ pub(super) fn community(
     list: &str,
     intake: &mut Intake,
 ) -> Result<(), DirectoryError> {
-    let head = text.fill_buf().map_err(|cause| DirectoryError::Read {
-        path: path.to_owned(),
-        cause,
-    })?;
-    let head = head
-        .split(|octet| *octet == b'\n')
-        .next()
-        .unwrap_or_default();
-    let count = |delimiter: u8| head.iter().filter(|octet| **octet == delimiter).count();
-    let delimiter = [b';', b',', b'\t']
-        .into_iter()
-        .max_by_key(|one| count(*one))
-        .unwrap_or(b';');
+    let delimiter = delimiter_of(text, b";,\t", path)?;
     let mut table = Table::open(text, delimiter, true, path)?;
     let [kind, id, name] = table.columns([&["type"], &["identifiant"], &["nom"]])?;
     let optional = [
@@ -61,23 +49,11 @@ pub(super) fn community(
         "site",
     ]
     .map(|name| table.optional(&[name]));
-    loop {
-        let row = match table.next()? {
-            Next::End => return Ok(()),
-            Next::Unusable(reason, line) => {
-                intake.rows += 1;
-                intake.quarantine.add(reason, line);
-                continue;
-            }
-            Next::Row(row) => row,
-        };
-        intake.rows += 1;
+    table.each(intake, |row, intake| {
         let required = [row.get(kind), row.get(id), row.get(name)];
         let fields = optional.map(|column| row.get(column));
-        if let Err(reason) = entry(list, required, fields, intake)? {
-            intake.quarantine.add(reason, row.line);
-        }
-    }
+        entry(list, required, fields, intake)
+    })
 }
 
 fn entry(
@@ -85,7 +61,7 @@ fn entry(
     [kind, id, name]: [&str; 3],
     fields: [&str; 15],
     intake: &mut Intake,
-) -> Result<Result<(), &'static str>, DirectoryError> {
+) -> Taken {
     let [
         given,
         activity,
@@ -191,7 +167,7 @@ fn secure_mailbox(
     kind: &str,
     purposes: &[&str],
     intake: &mut Intake,
-) -> Result<Result<(), &'static str>, DirectoryError> {
+) -> Taken {
     let kind = match kind {
         "" if owner.kind() == crate::model::Kind::Role => "PER",
         "" => "ORG",
@@ -212,15 +188,7 @@ pub(super) fn communes(
     path: &Path,
     intake: &mut Intake,
 ) -> Result<(), DirectoryError> {
-    let head = text.fill_buf().map_err(|cause| DirectoryError::Read {
-        path: path.to_owned(),
-        cause,
-    })?;
-    let head = head
-        .split(|octet| *octet == b'\n')
-        .next()
-        .unwrap_or_default();
-    let delimiter = if head.contains(&b';') { b';' } else { b',' };
+    let delimiter = delimiter_of(text, b",;", path)?;
     let mut table = Table::open(text, delimiter, true, path)?;
     let [code, name, north, east] = table.columns([
         &["code insee", "code commune insee", "insee com", "code"],
@@ -229,36 +197,23 @@ pub(super) fn communes(
         &["longitude", "lon", "longitude centre"],
     ])?;
     let postal_code = table.optional(&["code postal", "codes postaux"]);
-    loop {
-        let row = match table.next()? {
-            Next::End => return Ok(()),
-            Next::Unusable(reason, line) => {
-                intake.rows += 1;
-                intake.quarantine.add(reason, line);
-                continue;
-            }
-            Next::Row(row) => row,
-        };
-        intake.rows += 1;
+    table.each(intake, |row, intake| {
         let is_place = |text: &str, most: f64| {
             text.parse::<f64>()
                 .is_ok_and(|degrees| degrees.abs() <= most)
         };
         if row.get(code).len() != 5 || row.get(name).is_empty() {
-            intake
-                .quarantine
-                .add("it has no code of five characters or no name", row.line);
-        } else if !is_place(row.get(north), 90.0) || !is_place(row.get(east), 180.0) {
-            intake
-                .quarantine
-                .add("its centre is no place on Earth", row.line);
-        } else {
-            let mut facts: Facts<'_> = Vec::with_capacity(4);
-            push(&mut facts, Field::Name, row.get(name));
-            push(&mut facts, Field::PostalCode, row.get(postal_code));
-            push(&mut facts, Field::Latitude, row.get(north));
-            push(&mut facts, Field::Longitude, row.get(east));
-            intake.claim(&Subject::commune(row.get(code)), facts.into_iter())?;
+            return Ok(Err("it has no code of five characters or no name"));
         }
-    }
+        if !is_place(row.get(north), 90.0) || !is_place(row.get(east), 180.0) {
+            return Ok(Err("its centre is no place on Earth"));
+        }
+        let mut facts: Facts<'_> = Vec::with_capacity(4);
+        push(&mut facts, Field::Name, row.get(name));
+        push(&mut facts, Field::PostalCode, row.get(postal_code));
+        push(&mut facts, Field::Latitude, row.get(north));
+        push(&mut facts, Field::Longitude, row.get(east));
+        intake.claim(&Subject::commune(row.get(code)), facts.into_iter())?;
+        Ok(Ok(()))
+    })
 }

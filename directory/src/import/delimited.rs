@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::Path;
 
+use super::prepare::Intake;
 use crate::error::DirectoryError;
 use crate::text;
 
@@ -23,8 +24,11 @@ pub(super) struct Table<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Column(Option<usize>);
 
+/// What became of a row: taken, or put aside for a reason.
+pub(super) type Taken = Result<Result<(), &'static str>, DirectoryError>;
+
 /// The next row.
-pub(super) enum Next<'t> {
+enum Next<'t> {
     /// A row.
     Row(Row<'t>),
     /// A row that cannot be used, why, and its line.
@@ -37,7 +41,7 @@ pub(super) enum Next<'t> {
 pub(super) struct Row<'t> {
     record: &'t csv::ByteRecord,
     /// Its line, from 1.
-    pub(super) line: u64,
+    line: u64,
 }
 
 impl<'a> Table<'a> {
@@ -119,11 +123,30 @@ impl<'a> Table<'a> {
         )
     }
 
-    /// The next row.
+    /// Hands every row to `take`. A row that cannot be used, or that `take` gives a reason against,
+    /// is put aside.
     ///
     /// # Errors
-    /// [`DirectoryError::Read`].
-    pub(super) fn next(&mut self) -> Result<Next<'_>, DirectoryError> {
+    /// [`DirectoryError::Read`]; what `take` returned.
+    pub(super) fn each(
+        &mut self,
+        intake: &mut Intake,
+        mut take: impl FnMut(&Row<'_>, &mut Intake) -> Taken,
+    ) -> Result<(), DirectoryError> {
+        loop {
+            let (taken, line) = match self.next()? {
+                Next::End => return Ok(()),
+                Next::Unusable(reason, line) => (Err(reason), line),
+                Next::Row(row) => (take(&row, intake)?, row.line),
+            };
+            intake.rows += 1;
+            if let Err(reason) = taken {
+                intake.quarantine.add(reason, line);
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Next<'_>, DirectoryError> {
         let more = self
             .reader
             .read_byte_record(&mut self.record)
@@ -155,6 +178,26 @@ impl<'t> Row<'t> {
             .map(str::trim)
             .unwrap_or_default()
     }
+}
+
+/// The delimiter of a table: the one of `delimiters` that its first line, which is not consumed,
+/// holds most often.
+///
+/// # Errors
+/// [`DirectoryError::Read`].
+pub(super) fn delimiter_of(
+    text: &mut dyn BufRead,
+    delimiters: &[u8],
+    path: &Path,
+) -> Result<u8, DirectoryError> {
+    let head = text.fill_buf().map_err(|cause| DirectoryError::Read {
+        path: path.to_owned(),
+        cause,
+    })?;
+    let line = head.split(|octet| *octet == b'\n').next();
+    let count = |one: u8| line.map_or(0, |line| line.iter().filter(|octet| **octet == one).count());
+    let most = delimiters.iter().copied().max_by_key(|one| count(*one));
+    Ok(most.unwrap_or(b';'))
 }
 
 fn unreadable(path: &Path, error: csv::Error) -> DirectoryError {

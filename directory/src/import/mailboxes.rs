@@ -5,7 +5,7 @@ use std::path::Path;
 
 use liaison_mail::Address;
 
-use super::delimited::{Next, Table};
+use super::delimited::{Table, Taken};
 use super::prepare::Intake;
 use super::rpps::{Facts, Seen, identifier, joined, person_of, postal_line, push, structure_of};
 use crate::error::DirectoryError;
@@ -55,23 +55,11 @@ pub(super) fn mailboxes(
         table.optional(&["code postal structure bal"]),
     ];
     let mut seen = Seen::default();
-    loop {
-        match table.next()? {
-            Next::End => return Ok(()),
-            Next::Unusable(reason, line) => {
-                intake.rows += 1;
-                intake.quarantine.add(reason, line);
-            }
-            Next::Row(row) => {
-                intake.rows += 1;
-                let required = columns.map(|column| row.get(column));
-                let optional = optional.map(|column| row.get(column));
-                if let Err(reason) = mailbox(required, optional, &mut seen, intake)? {
-                    intake.quarantine.add(reason, row.line);
-                }
-            }
-        }
-    }
+    table.each(intake, |row, intake| {
+        let required = columns.map(|column| row.get(column));
+        let optional = optional.map(|column| row.get(column));
+        mailbox(required, optional, &mut seen, intake)
+    })
 }
 
 fn mailbox(
@@ -79,7 +67,7 @@ fn mailbox(
     optional: [&str; 9],
     seen: &mut Seen,
     intake: &mut Intake,
-) -> Result<Result<(), &'static str>, DirectoryError> {
+) -> Taken {
     let [
         family,
         given,

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use liaison_directory_client::{Finess, Rpps};
 
-use super::delimited::{Column, Next, Row, Table};
+use super::delimited::{Column, Row, Table, Taken};
 use super::prepare::Intake;
 use crate::error::DirectoryError;
 use crate::model::{Field, Subject};
@@ -102,21 +102,9 @@ pub(super) fn activities(
         email: table.optional(&["adresse e mail coord structure"]),
     };
     let mut seen = Seen::default();
-    loop {
-        match table.next()? {
-            Next::End => return Ok(()),
-            Next::Unusable(reason, line) => {
-                intake.rows += 1;
-                intake.quarantine.add(reason, line);
-            }
-            Next::Row(row) => {
-                intake.rows += 1;
-                if let Err(reason) = activity(&row, &columns, &mut seen, intake)? {
-                    intake.quarantine.add(reason, row.line);
-                }
-            }
-        }
-    }
+    table.each(intake, |row, intake| {
+        activity(row, &columns, &mut seen, intake)
+    })
 }
 
 struct Columns {
@@ -182,8 +170,6 @@ fn hash(what: &impl std::hash::Hash) -> u64 {
     what.hash(&mut hasher);
     hasher.finish()
 }
-
-type Taken = Result<Result<(), &'static str>, DirectoryError>;
 
 fn activity(row: &Row<'_>, columns: &Columns, seen: &mut Seen, intake: &mut Intake) -> Taken {
     let person = match person_of(row.get(columns.national)) {
@@ -315,29 +301,17 @@ pub(super) fn skills(
     ])?;
     let label = table.optional(&["libelle savoir faire"]);
     let mut seen = Seen::default();
-    loop {
-        let row = match table.next()? {
-            Next::End => return Ok(()),
-            Next::Unusable(reason, line) => {
-                intake.rows += 1;
-                intake.quarantine.add(reason, line);
-                continue;
-            }
-            Next::Row(row) => row,
+    table.each(intake, |row, intake| {
+        let person = match person_of(row.get(national)) {
+            Ok(_) if row.get(code).is_empty() => return Ok(Err("it has no skill")),
+            Ok(person) => person,
+            Err(reason) => return Ok(Err(reason)),
         };
-        intake.rows += 1;
-        match person_of(row.get(national)) {
-            Ok(_) if row.get(code).is_empty() => {
-                intake.quarantine.add("it has no skill", row.line);
-            }
-            Ok(person) => {
-                let skill = format!("{}/{}", row.get(kind), row.get(code));
-                seen.label("speciality", &skill, row.get(label), intake)?;
-                intake.claim(&person, [(Field::Speciality, skill.as_str())].into_iter())?;
-            }
-            Err(reason) => intake.quarantine.add(reason, row.line),
-        }
-    }
+        let skill = format!("{}/{}", row.get(kind), row.get(code));
+        seen.label("speciality", &skill, row.get(label), intake)?;
+        intake.claim(&person, [(Field::Speciality, skill.as_str())].into_iter())?;
+        Ok(Ok(()))
+    })
 }
 
 /// The person of a national identifier: `8` and eleven digits.

@@ -9,6 +9,7 @@
 //! written to first, then by name. The first hundred of any set of cards are therefore its best.
 //!
 //! - `build.rs`: [`Builder`], from groups of claims to the file. `source.rs`: groups out of sets.
+//!   `gather.rs`: the elements of a group, with their terms and identifiers.
 //! - `terms.rs`: [`Terms`], words by field; exact, by prefix, by what they contain.
 //! - `postings.rs`: [`Postings`], the cards of each term.
 //! - `neighbours.rs`: words one slip apart and words of one sound.
@@ -17,6 +18,7 @@
 mod build;
 mod exact;
 mod file;
+mod gather;
 mod neighbours;
 mod postings;
 mod source;
@@ -233,8 +235,8 @@ impl Index {
         let Some((root, claims)) = source::read_group(&octets) else {
             return Ok(None);
         };
-        let mask = (1 << build::ELEMENT_BITS) - 1;
-        let suffix = build::element_suffix(root, claims, usize::from(element & mask));
+        let mask = (1 << gather::ELEMENT_BITS) - 1;
+        let suffix = gather::element_suffix(root, claims, usize::from(element & mask));
         Ok(suffix.and_then(|suffix| Subject::parse(&format!("{root}{suffix}"))))
     }
 
