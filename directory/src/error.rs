@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use liaison_base::BaseError;
+use liaison_base::login::LoginError;
 use liaison_directory_client::LookupError;
 use liaison_store::StoreError;
 
@@ -68,7 +69,15 @@ pub enum DirectoryError {
     /// Nothing was ever imported.
     #[error("the directory has no entries yet: give it a file of entries in its settings")]
     Empty,
-    /// The web face cannot listen.
+    /// The accounts of the settings cannot be used.
+    #[error(transparent)]
+    Accounts(#[from] LoginError),
+    /// The suffix of the LDAP face is no name.
+    #[error(
+        "`suffix = \"{0}\"` is no distinguished name: write one such as dc=annuaire,dc=territoire"
+    )]
+    Suffix(String),
+    /// A face cannot listen.
     #[error("cannot listen on {address}: {cause}; choose a free port of this machine")]
     Listen {
         /// The address in the settings.

@@ -12,6 +12,7 @@
 //!   sets. `text.rs`: names as people type them. `store/`: the tables: which sets are accepted,
 //!   and what was asserted one by one.
 //! - `web/`: HTTPS: the API for gateways and relays, and the bottin as a page for people.
+//! - [`ldap`]: LDAP for the address fields of mail clients.
 //! - `settings.rs`: [`Settings`]; [`serve`] starts the role.
 //!
 //! # How a face reads
@@ -41,6 +42,8 @@
 //!
 //! Dependencies: `axum` routes requests and `hyper` with `hyper-util` reads them with a limit on
 //! the time that headers may take, which axum's own server does not have; `tokio-rustls` for TLS;
+//! `ldap3_proto` reads and writes LDAP's messages, on `bytes` and `tokio-util`'s codecs, and
+//! `zeroize` wipes a bind's password;
 //! `askama` for the page; `sqlx` for statements on the store; `x509-cert` reads the validity and
 //! the addresses of certificates, and `ring` their SHA-256; `serde`, `serde_json` for files and
 //! answers; `roaring` holds the cards of a term, `memchr` looks for parts of words, `tempfile`
@@ -52,6 +55,7 @@ mod error;
 pub mod fuzzing;
 pub mod import;
 mod index;
+pub mod ldap;
 pub mod model;
 mod resolve;
 mod search;
@@ -66,6 +70,6 @@ pub use directory::Directory;
 pub use error::{DirectoryError, RowProblem};
 pub use search::{Hit, Match, Search};
 pub use set::{Breaker, Comparison, Counts, Limits};
-pub use settings::Settings;
+pub use settings::{AccountSettings, Settings};
 pub use view::{Listing, View};
 pub use web::{Running, serve};

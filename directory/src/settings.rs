@@ -1,10 +1,13 @@
 //! The `[directory]` section of the settings file.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use liaison_store::Location;
 use serde::{Deserialize, Serialize};
+
+use crate::ldap;
 
 /// The `[directory]` section. Paths are relative to the folder that the process runs in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +31,28 @@ pub struct Settings {
     /// key, they always do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<PathBuf>,
+    /// LDAP, for the address fields of mail clients; not served without this section.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ldap: Option<ldap::Settings>,
+    /// Who may log in to the directory: `[[directory.accounts]]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<AccountSettings>,
+}
+
+/// Somebody who may log in to the directory.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountSettings {
+    /// The name to log in with. Compared without case.
+    pub user: String,
+    /// The password as an argon2id PHC string, made by `liaison password hash`.
+    pub password: String,
+}
+
+impl fmt::Debug for AccountSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccountSettings({})", self.user)
+    }
 }
 
 fn sets() -> PathBuf {

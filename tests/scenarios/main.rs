@@ -32,6 +32,7 @@ mod correspondents;
 mod curl_lists_and_fetches_mail;
 mod curl_submits_a_letter_with_an_attachment;
 mod garbage_at_any_door_is_sent_away;
+mod mail_clients_find_people_over_ldap;
 mod mbsync_carries_mail_and_flags_both_ways;
 mod no_smuggling_form_is_submitted;
 mod nothing_acknowledged_is_lost_or_shown_twice_when_sites_are_killed;

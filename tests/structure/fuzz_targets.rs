@@ -81,6 +81,9 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("directory/src/import/finess.rs", &["directory_files"]),
     ("directory/src/import/community.rs", &["directory_files"]),
     ("directory/src/import/cards.rs", &["directory_files"]),
+    ("directory/src/ldap/frame.rs", &["directory_ldap"]),
+    ("directory/src/ldap/filter.rs", &["directory_ldap"]),
+    ("directory/src/ldap/dn.rs", &["directory_ldap"]),
     ("directory/client/src/query.rs", &["directory_query"]),
 ];
 

@@ -9,8 +9,9 @@ use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
-use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::der::oid::db::rfc5280::{ANY_EXTENDED_KEY_USAGE, ID_KP_EMAIL_PROTECTION};
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectAltName};
 
 /// The largest certificate taken, in octets; post-quantum ones stay below it.
 const MAX_CERTIFICATE: usize = 16 * 1024;
@@ -68,6 +69,29 @@ pub(crate) fn published(
         revoked_at,
         der,
     })
+}
+
+/// Whether mail may be encrypted with it: where a certificate says what its key is for, it is for
+/// encryption (RFC 8550 §4.4.2), and where it says for which purposes, mail is among them (§4.4.4).
+pub(crate) fn encrypts(der: &[u8]) -> bool {
+    let Ok(certificate) = Certificate::from_der(der) else {
+        return false;
+    };
+    let said = certificate.tbs_certificate();
+    let for_encryption = match said.get_extension::<KeyUsage>() {
+        Ok(Some((_, usage))) => usage.key_encipherment() || usage.key_agreement(),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    let for_mail = match said.get_extension::<ExtendedKeyUsage>() {
+        Ok(Some((_, purposes))) => purposes
+            .0
+            .iter()
+            .any(|purpose| [ID_KP_EMAIL_PROTECTION, ANY_EXTENDED_KEY_USAGE].contains(purpose)),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    for_encryption && for_mail
 }
 
 /// The mail addresses in the subject's alternative names (RFC 5280 §4.2.1.6).

@@ -267,6 +267,15 @@ impl View {
         }
     }
 
+    /// How many people in their roles, organisations and services there are; a record that was
+    /// asserted since the last import may be counted twice.
+    #[must_use]
+    pub fn actors(&self) -> u64 {
+        self.shelves()
+            .map(|(_, index)| u64::from(index.actors().end))
+            .sum()
+    }
+
     /// What is said of the directory as a whole.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use liaison_base::clock::Clock;
+use liaison_base::login::{Login, Logins};
 use liaison_base::shutdown::Shutdown;
 use liaison_base::tls;
 use liaison_directory_client::ProblemKind;
@@ -30,6 +31,7 @@ use tokio::net::TcpListener;
 use crate::directory::Directory;
 use crate::error::DirectoryError;
 use crate::import::{FileKind, Options};
+use crate::ldap;
 use crate::settings::Settings;
 
 /// The longest body of a request, in octets.
@@ -45,11 +47,13 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(2);
 pub struct Running {
     /// Where it listens, with the port that was taken.
     pub address: SocketAddr,
+    /// Where LDAP listens, if it is served.
+    pub ldap: Option<ldap::Addresses>,
     /// The entries, for roles in the same process.
     pub directory: Arc<Directory>,
 }
 
-/// Opens the database, imports the file of entries, and serves HTTPS until `shutdown` is asked.
+/// Opens the database, imports the file of entries, and serves HTTPS and LDAP until `shutdown` is asked.
 /// When this returns, the address is bound and connections are taken.
 ///
 /// A file that cannot be imported is an error only when there are no earlier entries; otherwise
@@ -65,8 +69,13 @@ pub async fn serve(
 ) -> Result<Running, DirectoryError> {
     let identity = tls::Identity::load(&settings.tls_certificate, &settings.tls_key)?;
     let config = tls::server(identity)?;
-    let directory =
-        Arc::new(Directory::open(settings.database.clone(), &settings.sets, clock).await?);
+    let logins = logins(settings, &clock)?;
+    let directory = Directory::open(
+        settings.database.clone(),
+        &settings.sets,
+        Arc::clone(&clock),
+    );
+    let directory = Arc::new(directory.await?);
     if let Some(file) = &settings.entries {
         import_or_keep(&directory, file).await?;
     }
@@ -80,10 +89,31 @@ pub async fn serve(
         directory: Arc::clone(&directory),
     };
     shutdown.spawn(follow(Arc::clone(&directory), shutdown.clone()));
+    let ldap = match &settings.ldap {
+        Some(ldap) => {
+            let shared = (logins, Arc::clone(&config));
+            let directory = Arc::clone(&directory);
+            Some(ldap::serve(ldap, directory, shared, (clock, shutdown)).await?)
+        }
+        None => None,
+    };
     let door = connection::Door::new(listener, config, routes(state), shutdown.clone());
     shutdown.spawn(door.run());
     tracing::info!(%address, "the directory listens");
-    Ok(Running { address, directory })
+    Ok(Running {
+        address,
+        ldap,
+        directory,
+    })
+}
+
+fn logins(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Logins, DirectoryError> {
+    let logins = settings.accounts.iter().map(|account| Login {
+        user: account.user.clone(),
+        names: Vec::new(),
+        password: account.password.clone(),
+    });
+    Ok(Logins::new(logins.collect(), Arc::clone(clock))?)
 }
 
 /// Takes over what the command line or another process of this role imports.

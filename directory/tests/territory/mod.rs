@@ -104,6 +104,8 @@ impl Bench {
             database: database(self.path("directory.db")),
             sets: self.path("directory.sets"),
             entries,
+            ldap: None,
+            accounts: Vec::new(),
         }
     }
 }

@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use super::cast::{CAST, DIRECTORY_OWNER, REPORTS, Role, TOWN};
 use super::feed;
 use super::people::{Rows, parse_address, parse_domain, parse_finess};
-use super::territory::{Account, Member, Ports, Territory, failed, territory_file};
+use super::territory::{Account, LDAP_SUFFIX, Member, Ports, Territory, failed, territory_file};
 use crate::admin;
 use crate::config::{Config, Lookup};
 use crate::error::CommandError;
@@ -90,7 +90,19 @@ impl Builder {
             .iter()
             .map(|role| self.dir.join("pki").join(format!("{}.crl.pem", role.name)))
             .collect();
+        let people: Vec<_> = built
+            .iter()
+            .filter_map(|one| one.config.gateway.as_ref())
+            .flat_map(|gateway| &gateway.accounts)
+            .map(|account| liaison_directory::AccountSettings {
+                user: account.user.clone(),
+                password: account.password.clone(),
+            })
+            .collect();
         for one in &mut built {
+            if let Some(directory) = &mut one.config.directory {
+                directory.accounts.clone_from(&people);
+            }
             if let Some(gateway) = &mut one.config.gateway {
                 gateway.revocations.clone_from(&revocations);
             }
@@ -133,6 +145,8 @@ impl Builder {
             submissions: self.free_port()?,
             imaps: self.free_port()?,
             https: is_owner.then_some(owner_https),
+            ldaps: is_owner.then(|| self.free_port()).transpose()?,
+            ldap: is_owner.then(|| self.free_port()).transpose()?,
             mllp: is_hospital.then(|| self.free_port()).transpose()?,
             mllps: is_hospital.then(|| self.free_port()).transpose()?,
             admin: self.free_port()?,
@@ -288,6 +302,14 @@ impl Builder {
                 database: folder.join("directory.db").into(),
                 sets: folder.join("directory.sets"),
                 entries: Some(folder.join("entries.json")),
+                ldap: ports.ldaps.map(|port| liaison_directory::ldap::Settings {
+                    listen: at(port),
+                    listen_clear: ports.ldap.map(at),
+                    suffix: LDAP_SUFFIX.to_owned(),
+                    anonymous: false,
+                }),
+                // Every member's people; they are known once all members are built.
+                accounts: Vec::new(),
             }),
         })
     }

@@ -35,12 +35,17 @@ pub(super) struct Member {
     pub(super) ports: Ports,
 }
 
+/// Where the entries of the demo's directory stand in LDAP.
+pub(super) const LDAP_SUFFIX: &str = "dc=annuaire,dc=pays-valombre,dc=test";
+
 /// The ports of a site on 127.0.0.1; absent ones are not served.
 #[derive(Clone, Copy)]
 pub(super) struct Ports {
     pub(super) relay: u16,
     pub(super) submissions: u16,
     pub(super) imaps: u16,
+    pub(super) ldaps: Option<u16>,
+    pub(super) ldap: Option<u16>,
     pub(super) https: Option<u16>,
     pub(super) mllp: Option<u16>,
     pub(super) mllps: Option<u16>,
@@ -126,6 +131,8 @@ impl Territory {
                     relay: member.relay.unwrap_or_default(),
                     submissions: member.submissions.unwrap_or_default(),
                     imaps: member.imaps.unwrap_or_default(),
+                    ldaps: member.ldaps,
+                    ldap: member.ldap,
                     https: member.https,
                     mllp: member.mllp,
                     mllps: member.mllps,
@@ -209,9 +216,9 @@ pub(super) fn territory_file(territory: &Territory) -> TerritoryFile {
                 imaps: Some(member.ports.imaps),
                 imap: None,
                 pop3s: None,
-                ldaps: None,
-                ldap: None,
-                ldap_base: None,
+                ldaps: member.ports.ldaps,
+                ldap: member.ports.ldap,
+                ldap_base: member.ports.ldaps.map(|_| LDAP_SUFFIX.to_owned()),
                 https: member.ports.https,
                 mllp: member.ports.mllp,
                 mllps: member.ports.mllps,
