@@ -9,6 +9,7 @@
 //! - [`peer`]: another relay, with a certificate or without; [`raw`]: octets that no client sends.
 //! - [`logs`]: what the sites logged; [`routine`]: what they do all day.
 //! - [`tls`]: connections as a client of the territory makes them.
+//! - [`registers`]: national registers that nobody is in, from a seed, right or with faults.
 //! - [`programs`]: programs that nobody here wrote, run as a person would run them.
 //!
 //! Nothing sleeps: a test waits for a line, an answer or the end of a process.
@@ -27,6 +28,7 @@ pub mod mllp;
 pub mod peer;
 pub mod programs;
 pub mod raw;
+pub mod registers;
 pub mod routine;
 pub mod sink;
 pub mod smtp;

@@ -205,7 +205,7 @@ fn subschema(entry: Entry) -> Entry {
     entry
         .with(Attribute::ObjectClass, ["top", "subentry", "subschema"])
         .with(Attribute::Cn, ["subschema"])
-        .with(Attribute::AttributeTypes, schema::attribute_types())
+        .with(Attribute::SchemaAttributes, schema::attribute_types())
         .with(Attribute::ObjectClasses, schema::object_classes())
 }
 

@@ -107,7 +107,7 @@ attributes! {
     SupportedExtension = ["supportedExtension"], "1.3.6.1.4.1.1466.101.120.7", Code;
     SupportedFeatures = ["supportedFeatures"], "1.3.6.1.4.1.4203.1.3.5", Code;
     VendorName = ["vendorName"], "1.3.6.1.1.4", Code;
-    AttributeTypes = ["attributeTypes"], "2.5.21.5", Code;
+    SchemaAttributes = ["attributeTypes"], "2.5.21.5", Code;
     ObjectClasses = ["objectClasses"], "2.5.21.6", Code;
 }
 
@@ -151,7 +151,7 @@ impl Attribute {
                 | Self::SupportedExtension
                 | Self::SupportedFeatures
                 | Self::VendorName
-                | Self::AttributeTypes
+                | Self::SchemaAttributes
                 | Self::ObjectClasses
         )
     }
