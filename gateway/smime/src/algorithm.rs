@@ -146,6 +146,8 @@ impl Digest {
 pub enum PublicKeyKind {
     /// RSA with this modulus length in bits.
     Rsa(u32),
+    /// RSA with this modulus length in bits, for RSASSA-PSS alone (RFC 4055 §1.2).
+    RsaPss(u32),
     /// NIST P-256.
     P256,
     /// NIST P-384.
@@ -221,6 +223,7 @@ impl SignatureScheme {
     pub(crate) fn for_key(kind: PublicKeyKind, prefer_pss: bool) -> Option<Self> {
         Some(match kind {
             PublicKeyKind::Rsa(_) if prefer_pss => Self::RsaPssSha256,
+            PublicKeyKind::RsaPss(_) => Self::RsaPssSha256,
             PublicKeyKind::Rsa(_) => Self::RsaPkcs1Sha256,
             PublicKeyKind::P256 => Self::EcdsaP256Sha256,
             PublicKeyKind::P384 => Self::EcdsaP384Sha384,
@@ -326,12 +329,12 @@ impl Scheme {
         signature: &[u8],
     ) -> Result<(), BadSignature> {
         use Digest::{Sha256, Sha384, Sha512};
-        use PublicKeyKind::{Ed25519, P256, P384, P521, Rsa};
+        use PublicKeyKind::{Ed25519, P256, P384, P521, Rsa, RsaPss};
         let algorithm: &'static dyn signature::VerificationAlgorithm = match (self, kind) {
             (Self::RsaPkcs1(Sha256), Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA256,
             (Self::RsaPkcs1(Sha384), Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA384,
             (Self::RsaPkcs1(Sha512), Rsa(_)) => &signature::RSA_PKCS1_2048_8192_SHA512,
-            (Self::RsaPss(digest, salt), Rsa(_)) => {
+            (Self::RsaPss(digest, salt), Rsa(_) | RsaPss(_)) => {
                 // RFC 4056 §3: the signer chooses the salt; OpenSSL takes the longest.
                 let salt = signature::RsaPssSaltLength::Custom(salt);
                 let parameters = match digest {
@@ -371,6 +374,16 @@ impl Signed<'_> {
             Self::Digest(digest) => algorithm.verify_digest_sig(key, digest, signature),
         }
         .map_err(|_| BadSignature)
+    }
+}
+
+/// Whether a key whose `AlgorithmIdentifier` is id-RSASSA-PSS may make signatures of this digest
+/// and salt: its parameters, where it has some, fix the digest and the least salt (RFC 4055 §3.3).
+pub(crate) fn pss_key_admits(key: &Algorithm<'_>, digest: Digest, salt: u16) -> bool {
+    match (key.meaningful_parameters(), pss_form(key)) {
+        (None, _) => true,
+        (Some(_), Ok((only, least))) => only == digest && least <= salt,
+        (Some(_), Err(_)) => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Header protection (RFC 9788): the header fields of the message travel inside the encryption,
 //! on the root of what is signed; outside stays what transport needs.
 
+use crate::legacy_display;
 use crate::mime::{self, ContentType, Entity, Field, field_line};
 use crate::sealer::Profile;
 use crate::{Refusal, SealError};
@@ -247,6 +248,11 @@ impl<'a> Received<'a> {
         self.headers.protection == HeaderProtection::Wrapped
     }
 
+    /// The header section of the MIME entity to show.
+    pub(crate) fn shown(&self) -> &Entity<'a> {
+        &self.shown
+    }
+
     /// The one address of the From that counts; none if it is missing, unreadable or several.
     pub(crate) fn from(&self) -> Option<String> {
         let mut fields = self.fields.iter().filter(|f| f.is("From"));
@@ -315,6 +321,10 @@ fn write_structural(entity: &Entity<'_>, hp: Option<&str>, out: &mut Vec<u8>) {
             continue;
         }
         let mut value = ContentType::without(&field.unfolded(), "hp");
+        if hp.is_none() {
+            // What it marks is left out of the text.
+            value = ContentType::without(&value, legacy_display::MARK);
+        }
         value.extend_from_slice(parameter.as_bytes());
         field_line(out, "Content-Type", &fold(&value));
     }

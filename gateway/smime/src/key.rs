@@ -16,7 +16,7 @@ use aws_lc_rs::signature::{
 };
 use zeroize::Zeroizing;
 
-use crate::algorithm::{Algorithm, PublicKeyKind, SignatureScheme};
+use crate::algorithm::{Algorithm, Digest, PublicKeyKind, SignatureScheme, pss_key_admits};
 use crate::ber::{BerError, Element, OCTET_STRING, Reader, SEQUENCE};
 use crate::certificate::Certificate;
 use crate::error::MaterialError;
@@ -38,6 +38,8 @@ pub(crate) enum Secret {
         /// The same key once more, for what `decrypt` cannot do.
         oaep: RsaOaepKey,
     },
+    /// For signatures alone (RFC 4055 §1.2).
+    RsaPss(rsa::KeyPair),
     Ec {
         kind: PublicKeyKind,
         sign: EcdsaKeyPair,
@@ -62,6 +64,11 @@ impl PrivateKey {
         let (algorithm, curve) =
             key_algorithm(der).map_err(|_| MaterialError::PrivateKey("not PKCS#8"))?;
         let secret = match (algorithm, curve) {
+            (oid::RSA_ENCRYPTION, _) if is_short_rsa(der) => {
+                return Err(MaterialError::PrivateKey(
+                    "RSA under 2048 bits is not accepted",
+                ));
+            }
             (oid::RSA_ENCRYPTION, _) => Secret::Rsa {
                 sign: rsa::KeyPair::from_pkcs8(der).map_err(|_| UNSUITABLE)?,
                 decrypt: PrivateDecryptingKey::from_pkcs8(der).map_err(|_| UNSUITABLE)?,
@@ -104,6 +111,7 @@ impl PrivateKey {
                 let public = agree.compute_public_key().map_err(|_| UNSUITABLE)?;
                 Secret::X25519 { agree, public }
             }
+            (oid::RSA_PSS, _) => pss_secret(der)?,
             (oid::ED25519, _) => Secret::Ed25519(
                 Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| UNSUITABLE)?,
             ),
@@ -132,6 +140,9 @@ impl PrivateKey {
             Secret::Rsa { sign, .. } => {
                 PublicKeyKind::Rsa(u32::try_from(sign.public_modulus_len() * 8).unwrap_or(u32::MAX))
             }
+            Secret::RsaPss(sign) => PublicKeyKind::RsaPss(
+                u32::try_from(sign.public_modulus_len() * 8).unwrap_or(u32::MAX),
+            ),
             Secret::Ec { kind, .. } => *kind,
             Secret::Ed25519(_) => PublicKeyKind::Ed25519,
             Secret::X25519 { .. } => PublicKeyKind::X25519,
@@ -143,7 +154,7 @@ impl PrivateKey {
     /// The `subjectPublicKey` octets of a certificate for this key.
     pub(crate) fn public_key(&self) -> &[u8] {
         match &self.0 {
-            Secret::Rsa { sign, .. } => sign.public_key().as_ref(),
+            Secret::Rsa { sign, .. } | Secret::RsaPss(sign) => sign.public_key().as_ref(),
             Secret::Ec { sign, .. } => sign.public_key().as_ref(),
             Secret::Ed25519(sign) => sign.public_key().as_ref(),
             Secret::X25519 { public, .. } => public.as_ref(),
@@ -160,7 +171,7 @@ impl PrivateKey {
             return None;
         }
         match &self.0 {
-            Secret::Rsa { sign, .. } => {
+            Secret::Rsa { sign, .. } | Secret::RsaPss(sign) => {
                 let mut signature = vec![0; sign.public_modulus_len()];
                 let padding: &'static dyn signature::RsaEncoding = match scheme {
                     SignatureScheme::RsaPssSha256 => &signature::RSA_PSS_SHA256,
@@ -500,6 +511,38 @@ fn private_key_octets(der: &[u8]) -> Result<&[u8], BerError> {
     inner.small_integer()?;
     inner.expect(SEQUENCE)?;
     Ok(inner.expect(OCTET_STRING)?.content)
+}
+
+/// A key for RSASSA-PSS alone: the same numbers in PKCS#8 under another identifier. Only one that
+/// may sign with SHA-256 is of use here, since that is what this crate signs with.
+fn pss_secret(der: &[u8]) -> Result<Secret, MaterialError> {
+    const UNSUITABLE: MaterialError = MaterialError::PrivateKey("its values are unsuitable");
+    let octets = private_key_octets(der).map_err(|_| UNSUITABLE)?;
+    let admitted = Element::only(der, 8)
+        .and_then(|key| {
+            let mut inner = key.children()?;
+            inner.small_integer()?;
+            Algorithm::read(inner.expect(SEQUENCE)?)
+        })
+        .is_ok_and(|key| pss_key_admits(&key, Digest::Sha256, 32));
+    if !admitted {
+        return Err(MaterialError::PrivateKey(
+            "its RSASSA-PSS parameters are not those of SHA-256",
+        ));
+    }
+    let plain = crate::pkcs8::wrapped_rsa(octets);
+    let sign = rsa::KeyPair::from_pkcs8(&plain).map_err(|_| UNSUITABLE)?;
+    Ok(Secret::RsaPss(sign))
+}
+
+/// Whether the modulus of an RSA key in PKCS#8 has less than 2048 bits.
+fn is_short_rsa(der: &[u8]) -> bool {
+    let modulus = private_key_octets(der).and_then(|key| {
+        let mut inner = Element::only(key, 4)?.children()?;
+        inner.small_integer()?;
+        inner.integer()
+    });
+    modulus.is_ok_and(|modulus| modulus.strip_prefix(&[0]).unwrap_or(modulus).len() < 256)
 }
 
 /// The algorithm and, for EC, the curve of a PKCS#8 key.

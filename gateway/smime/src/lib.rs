@@ -11,6 +11,7 @@
 //! | `opener`, `opened` | [`Opener`]: layer after layer from the outside in; [`Opened`] |
 //! | `verdict` | [`SignatureVerdict`]: an enum with reasons, never a bool |
 //! | `header_protection` | RFC 9788: what goes inside, what stays outside, how they compare |
+//! | `legacy_display` | header fields repeated before the text for older clients, left out |
 //! | `certificate`, `name`, `crl`, `ocsp` | X.509 certificates, lists and [`OcspResponse`]s, as received |
 //! | `trust`, `path`, `name_constraints` | [`TrustStore`], RFC 5280 path building and validation, revocation |
 //! | `key` | [`PrivateKey`], [`Identity`], the [`KeyRing`] and [`DecryptionKey`] ports |
@@ -167,6 +168,7 @@ mod inspection;
 mod issuing;
 mod key;
 mod known_keys;
+mod legacy_display;
 mod limits;
 mod mime;
 mod name;

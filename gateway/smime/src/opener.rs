@@ -8,8 +8,9 @@ use crate::certificate::Certificate;
 use crate::cms::enveloped::{self, Container, Outcome};
 use crate::cms::signed::{CheckedSigner, Hashed, Hashing, SignedData};
 use crate::cms::{content_info, end_of_content_info};
-use crate::header_protection::{self, HeaderFinding, Received};
+use crate::header_protection::{self, HeaderFinding, HeaderProtection, Received};
 use crate::key::KeyRing;
+use crate::legacy_display;
 use crate::limits::Limits;
 use crate::mime::{
     ContentType, Entity, MimeError, boundary, decoded_body, read_section, read_whole, two_parts,
@@ -393,6 +394,8 @@ impl<'a> Opener<'a> {
                 Layer::Encrypted { .. } | Layer::Signed { fault: None, .. }
             )
         });
+        let is_envelope = |layer: &Layer| matches!(layer, Layer::Encrypted { .. });
+        let encrypted = unwrapped.layers.iter().any(is_envelope);
         let body = unwrapped.payload.then(after(&unwrapped.section));
         let inside = if header_protection::may_wrap(&payload) {
             read_section(&mut *body.open(&mut spool)?, limits).ok()
@@ -414,6 +417,9 @@ impl<'a> Opener<'a> {
         let section = received.readable_section(differs && !vouched);
         let body = match (received.is_wrapped(), &inside) {
             (true, Some(inside)) => body.then(after(inside)),
+            _ if encrypted && received.headers.protection == HeaderProtection::Cipher => {
+                legacy_display::without(body, &mut spool, received.shown(), limits)?
+            }
             _ => body,
         };
         let headers = received.headers;

@@ -32,6 +32,8 @@ const WRITTEN_ITERATIONS: u32 = 100_000;
 /// A passphrase, and the work that it may still cost.
 pub(crate) struct Passphrase {
     text: Zeroizing<String>,
+    /// Whether there is none at all, which PKCS #12 tells from an empty one.
+    absent: bool,
     budget: u32,
 }
 
@@ -39,8 +41,18 @@ impl Passphrase {
     pub(crate) fn new(text: &str) -> Self {
         Self {
             text: Zeroizing::new(text.to_owned()),
+            absent: false,
             budget: FILE_ITERATIONS,
         }
+    }
+
+    /// The same without a passphrase, if this one is empty: some programs leave out the two zero
+    /// octets then, others write them.
+    pub(crate) fn without_any(&self) -> Option<Self> {
+        self.text.is_empty().then(|| Self {
+            absent: true,
+            ..Self::new("")
+        })
     }
 
     fn utf8(&self) -> &[u8] {
@@ -49,7 +61,8 @@ impl Passphrase {
 
     /// The form of RFC 7292 appendix B.1: UTF-16 with two zero octets at the end.
     fn utf16(&self) -> Zeroizing<Vec<u8>> {
-        let units = self.text.encode_utf16().chain([0]);
+        let end = (!self.absent).then_some(0);
+        let units = self.text.encode_utf16().chain(end);
         Zeroizing::new(units.flat_map(u16::to_be_bytes).collect())
     }
 

@@ -120,6 +120,8 @@ impl PrivateKey {
         const FAILED: MaterialError = MaterialError::PrivateKey("it cannot be exported");
         let octets = match &self.0 {
             Secret::Rsa { sign, .. } => sign.as_der().map_err(|_| FAILED)?.as_ref().to_vec(),
+            // The parameters of the key, and that it is for PSS alone, would be lost.
+            Secret::RsaPss(_) => return Err(FAILED),
             Secret::Ec { sign, .. } => sign.to_pkcs8v1().map_err(|_| FAILED)?.as_ref().to_vec(),
             Secret::Ed25519(sign) => sign.to_pkcs8v1().map_err(|_| FAILED)?.as_ref().to_vec(),
             Secret::MlDsa(_, sign) => sign.to_pkcs8v1().map_err(|_| FAILED)?.as_ref().to_vec(),
@@ -188,7 +190,7 @@ fn wrapped_x25519(seed: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// PKCS#1 (RFC 8017 appendix A.1.2) as PKCS#8.
-fn wrapped_rsa(der: &[u8]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn wrapped_rsa(der: &[u8]) -> Zeroizing<Vec<u8>> {
     let algorithm = sequence(vec![oid_node(&oid::RSA_ENCRYPTION), null()]);
     let key = sequence(vec![integer(0), algorithm, octet_string(der)]);
     Zeroizing::new(key.encode())

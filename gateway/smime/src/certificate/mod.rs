@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 pub(crate) use self::extensions::{
     Authority, DistributionPoint, Extensions, KeyUsage, NameConstraints, Reasons,
 };
-use crate::algorithm::{Algorithm, BadSignature, PublicKeyKind, Scheme, Signed};
+use crate::algorithm::{Algorithm, BadSignature, PublicKeyKind, Scheme, Signed, pss_key_admits};
 use crate::ber::{BerError, Element, Reader, SEQUENCE, SET, context, context_constructed, to_der};
 use crate::cms::recipient_key::RecipientKey;
 use crate::crl::moment;
@@ -270,6 +270,7 @@ impl Certificate {
                 return Some("its key usage lacks keyAgreement");
             }
             PublicKeyKind::MlKem512 => return Some("ML-KEM-512 is too weak to send to"),
+            PublicKeyKind::RsaPss(_) => return Some("its RSA key is one for signatures alone"),
             PublicKeyKind::Ed25519
             | PublicKeyKind::MlDsa44
             | PublicKeyKind::MlDsa65
@@ -327,6 +328,17 @@ impl Certificate {
         signed: Signed<'_>,
         signature: &[u8],
     ) -> Result<(), BadSignature> {
+        if matches!(self.0.key_kind, PublicKeyKind::RsaPss(_)) {
+            let Scheme::RsaPss(digest, salt) = scheme else {
+                return Err(BadSignature);
+            };
+            let admitted = Element::only(&self.0.spki, 8)
+                .and_then(|info| Algorithm::read(info.children()?.expect(SEQUENCE)?))
+                .is_ok_and(|key| pss_key_admits(&key, digest, salt));
+            if !admitted {
+                return Err(BadSignature);
+            }
+        }
         scheme.verify(self.0.key_kind, &self.0.key, signed, signature)
     }
 
@@ -431,6 +443,10 @@ pub(crate) fn read_public_key(spki: &[u8]) -> Result<(PublicKeyKind, Vec<u8>), B
     let key = inner.bit_string()?;
     let kind = match algorithm.oid {
         oid::RSA_ENCRYPTION => rsa_kind(key)?,
+        oid::RSA_PSS => match rsa_kind(key)? {
+            PublicKeyKind::Rsa(bits) => PublicKeyKind::RsaPss(bits),
+            other => other,
+        },
         oid::EC_PUBLIC_KEY => match algorithm.parameters {
             Some(parameters) => match Reader::new(parameters.raw, 1).oid() {
                 Ok(oid::P256) => PublicKeyKind::P256,

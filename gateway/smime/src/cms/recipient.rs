@@ -51,7 +51,7 @@ enum Method<'a> {
 
 impl<'a> Recipient<'a> {
     /// The recipients that one `RecipientInfo` names: several for key agreement, none for a kind
-    /// that mail does not use.
+    /// that mail does not use, or for an originator's static key.
     pub(crate) fn read_all(info: &Element<'a>, limit: usize) -> Result<Vec<Self>, BerError> {
         match info.tag {
             SEQUENCE => Ok(vec![Self::read_transport(info)?]),
@@ -64,6 +64,12 @@ impl<'a> Recipient<'a> {
     /// The refusal of an envelope that names nobody by a certificate: mail has neither passwords
     /// nor shared keys.
     pub(crate) fn refused_kind(tag: u8) -> Refusal {
+        if tag == AGREEMENT {
+            return Refusal::not_accepted(
+                "key management",
+                "key agreement with a static key of the originator, named by its certificate",
+            );
+        }
         Refusal::not_accepted(
             "recipient",
             match tag {
@@ -92,8 +98,8 @@ impl<'a> Recipient<'a> {
         let mut inner = info.children()?;
         inner.small_integer()?;
         let mut originator = inner.expect(context_constructed(0))?.children()?;
-        // Static keys named by a certificate (RFC 5753 §3.2 is obsolete practice) have no point
-        // here; such a recipient is simply not one of ours.
+        // A static key is named by its certificate and has no point here (1-Pass ECMQV and
+        // static-static DH, RFC 5753 §3.2, RFC 2631): S/MIME 4.0 has ephemeral ones alone.
         let point = match originator.optional(context_constructed(1))? {
             Some(key) => {
                 let mut key = key.children()?;

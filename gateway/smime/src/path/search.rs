@@ -201,7 +201,7 @@ impl<'a> Search<'a> {
         }
         // RFC 8550 §4.3: RSA keys above 4096 bits cost more and count for more.
         let cost = match issuer.public_key_kind() {
-            PublicKeyKind::Rsa(4097..) => 4,
+            PublicKeyKind::Rsa(4097..) | PublicKeyKind::RsaPss(4097..) => 4,
             _ => 1,
         };
         self.budget = self.budget.checked_sub(cost).ok_or(PathFault::TooComplex)?;

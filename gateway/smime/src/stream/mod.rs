@@ -7,6 +7,7 @@
 
 mod base64;
 mod decrypt;
+mod edit;
 mod part;
 mod view;
 
@@ -14,6 +15,7 @@ use std::io;
 
 pub(crate) use self::base64::{Base64Writer, encoded_len};
 pub(crate) use decrypt::{Decryption, Verifier};
+pub(crate) use edit::Edit;
 pub(crate) use part::{Canonical, Range, canonicalize};
 pub(crate) use view::{Step, View};
 
@@ -54,6 +56,21 @@ pub(crate) fn drain(
         source.consume(count);
         total += count as u64;
     }
+}
+
+/// The first `limit` octets, or all.
+pub(crate) fn head(source: &mut dyn Source, limit: usize) -> Result<Vec<u8>, Fault> {
+    let mut octets = Vec::new();
+    while octets.len() < limit {
+        let chunk = source.chunk()?;
+        if chunk.is_empty() {
+            break;
+        }
+        let count = chunk.len().min(limit - octets.len());
+        octets.extend_from_slice(&chunk[..count]);
+        source.consume(count);
+    }
+    Ok(octets)
 }
 
 /// Why octets cannot be read or written.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::base64::Base64Source;
-use super::{Canonical, Decryption, Fault, Range, Source};
+use super::edit::Edited;
+use super::{Canonical, Decryption, Edit, Fault, Range, Source};
 use crate::ber::StringSource;
 use crate::spool::Spool;
 
@@ -21,6 +22,8 @@ pub(crate) enum Step {
     Decrypt(Arc<Decryption>),
     /// Line endings made CRLF.
     Canonical,
+    /// Some octets left out or replaced.
+    Edit(Arc<[Edit]>),
 }
 
 /// A layer of the message in a spool.
@@ -71,6 +74,7 @@ impl View {
                 }
                 Step::Decrypt(decryption) => decryption.source(source)?,
                 Step::Canonical => Box::new(Canonical::new(source)),
+                Step::Edit(edits) => Box::new(Edited::new(source, Arc::clone(edits))),
             };
         }
         Ok(source)

@@ -63,3 +63,28 @@ fn alone_they_are_refused_by_name_and_beside_others_stand_in_nobodys_way() {
         assert!(stage.open(&mail(&beside)).is_ok(), "{why}");
     }
 }
+
+/// An originator's static key, named by its certificate instead of given: no way to agree that
+/// S/MIME 4.0 has. Alone it is refused by name; beside others it is nobody's.
+#[test]
+fn a_static_originator_is_refused_by_name() {
+    let stage = Stage::new();
+    let info = ctx(
+        1,
+        [
+            int(3),
+            ctx(0, stage.doctor.rid()),
+            seq(&[oid("1.3.132.1.11.1"), algorithm(cms::AES256_WRAP)]),
+            seq(&[seq(&[stage.home.rid(), octets([9; 40])])]),
+        ]
+        .concat(),
+    );
+    let alone = cms::honest_gcm(std::slice::from_ref(&info), &entity("x"));
+    let refusal = stage.open(&mail(&alone)).err().unwrap().to_string();
+    assert!(
+        refusal.contains("static key of the originator"),
+        "{refusal}"
+    );
+    let beside = cms::honest_gcm(&[info, stage.recipient(&cms::KEY_256)], &entity("x"));
+    assert!(stage.open(&mail(&beside)).is_ok());
+}

@@ -138,3 +138,19 @@ fn records_that_lie_are_found_out_or_harmless() {
     let shown = readable(opened);
     assert!(shown.contains("Subject: vrai\r\n") && !shown.contains("HP-Outer"));
 }
+
+#[test]
+fn text_for_older_clients_is_not_shown_twice() {
+    let stage = Stage::new();
+    // RFC 9788 §5.2.2: the copy of the Subject that stands before the text is for clients
+    // without header protection.
+    let payload = b"From: dr.untel@hopital.test\r\nSubject: Sortie\r\n\
+        Content-Type: text/plain; charset=us-ascii; hp=\"cipher\"; hp-legacy-display=\"1\"\r\n\r\n\
+        Subject: Sortie\r\n\r\nBonjour,\r\n";
+    let object = cms::honest_signature(&stage.doctor, payload, false);
+    let entity = cms::multipart_signed(payload, &object);
+    let message = mail(&cms::honest_gcm(&[stage.recipient(&cms::KEY_256)], &entity));
+    let shown = readable(stage.open(&message).unwrap());
+    assert!(shown.ends_with("\r\n\r\nBonjour,\r\n"), "{shown}");
+    assert_eq!(shown.matches("Subject: Sortie").count(), 1);
+}
