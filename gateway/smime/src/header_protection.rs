@@ -315,12 +315,13 @@ fn write_structural(entity: &Entity<'_>, hp: Option<&str>, out: &mut Vec<u8>) {
             continue;
         }
         has_type = true;
-        let described = ContentType::read(&field.unfolded()).ok();
-        if hp.is_none() && described.is_some_and(|t| t.parameter("hp").is_none()) {
+        let unfolded = field.unfolded();
+        let is_plain = |read: ContentType| read.parameter("hp").is_none();
+        if hp.is_none() && ContentType::read(&unfolded).is_ok_and(is_plain) {
             field.write(out);
             continue;
         }
-        let mut value = ContentType::without(&field.unfolded(), "hp");
+        let mut value = ContentType::without(&unfolded, "hp");
         if hp.is_none() {
             // What it marks is left out of the text.
             value = ContentType::without(&value, legacy_display::MARK);

@@ -13,6 +13,8 @@ use super::{
 pub(crate) enum Node<'a> {
     /// A tag with its content octets.
     Primitive(u8, Cow<'a, [u8]>),
+    /// OBJECT IDENTIFIER.
+    Oid(ObjectIdentifier),
     /// A tag with the values inside it.
     Constructed(u8, Vec<Node<'a>>),
     /// A value already encoded.
@@ -33,7 +35,9 @@ impl Node<'_> {
     /// The DER encoding before and after the content that is [written
     /// elsewhere](Node::Elsewhere); without one, everything stands before.
     pub(crate) fn encode_around(&self) -> (Vec<u8>, Vec<u8>) {
-        let mut before = Vec::new();
+        // What is written elsewhere needs no room here.
+        let elsewhere = self.elsewhere();
+        let mut before = Vec::with_capacity(self.encoded_len().saturating_sub(elsewhere));
         let mut split = None;
         self.write_around(&mut before, &mut split);
         let after = before.split_off(split.unwrap_or(before.len()));
@@ -54,14 +58,23 @@ impl Node<'_> {
                     node.write_around(out, split);
                 }
             }
-            Self::Primitive(..) | Self::Encoded(_) => self.write(out),
+            Self::Primitive(..) | Self::Oid(_) | Self::Encoded(_) => self.write(out),
+        }
+    }
+
+    /// Octets that are [written elsewhere](Node::Elsewhere).
+    fn elsewhere(&self) -> usize {
+        match self {
+            Self::Elsewhere(_, length) => *length,
+            Self::Constructed(_, inner) => inner.iter().map(Node::elsewhere).sum(),
+            Self::Primitive(..) | Self::Oid(_) | Self::Encoded(_) => 0,
         }
     }
 
     fn encoded_len(&self) -> usize {
         match self {
             Self::Encoded(octets) => octets.len(),
-            Self::Primitive(..) | Self::Constructed(..) | Self::Elsewhere(..) => {
+            Self::Primitive(..) | Self::Oid(_) | Self::Constructed(..) | Self::Elsewhere(..) => {
                 let content = self.content_len();
                 1 + length_len(content) + content
             }
@@ -71,6 +84,7 @@ impl Node<'_> {
     fn content_len(&self) -> usize {
         match self {
             Self::Primitive(_, octets) | Self::Encoded(octets) => octets.len(),
+            Self::Oid(oid) => oid.as_bytes().len(),
             Self::Constructed(_, inner) => inner.iter().map(Node::encoded_len).sum(),
             Self::Elsewhere(_, length) => *length,
         }
@@ -83,11 +97,8 @@ impl Node<'_> {
                 out.push(*tag);
                 write_length(*length, out);
             }
-            Self::Primitive(tag, octets) => {
-                out.push(*tag);
-                write_length(octets.len(), out);
-                out.extend_from_slice(octets);
-            }
+            Self::Primitive(tag, octets) => write_primitive(*tag, octets, out),
+            Self::Oid(oid) => write_primitive(OBJECT_IDENTIFIER, oid.as_bytes(), out),
             Self::Constructed(tag, inner) => {
                 out.push(*tag);
                 write_length(self.content_len(), out);
@@ -132,13 +143,24 @@ pub(crate) fn explicit(n: u8, inner: Node<'_>) -> Node<'_> {
 
 /// A small non-negative INTEGER (up to 127).
 pub(crate) fn integer<'a>(value: u8) -> Node<'a> {
+    /// Every value, so that none is allocated.
+    const VALUES: &[u8; 128] = &{
+        let mut values = [0; 128];
+        let mut value = 0;
+        while value < 128 {
+            values[value as usize] = value;
+            value += 1;
+        }
+        values
+    };
     debug_assert!(value < 0x80, "larger integers need a sign octet");
-    Node::Primitive(INTEGER, vec![value].into())
+    let at = usize::from(value & 0x7f);
+    Node::Primitive(INTEGER, VALUES[at..=at].into())
 }
 
 /// OBJECT IDENTIFIER.
 pub(crate) fn oid<'a>(oid: &ObjectIdentifier) -> Node<'a> {
-    Node::Primitive(OBJECT_IDENTIFIER, oid.as_bytes().to_vec().into())
+    Node::Oid(*oid)
 }
 
 /// NULL.
@@ -166,6 +188,12 @@ pub(crate) fn to_der(element: &Element<'_>, tag: u8) -> Result<Vec<u8>, BerError
     } else {
         Node::Constructed(tag, inner).encode()
     })
+}
+
+fn write_primitive(tag: u8, octets: &[u8], out: &mut Vec<u8>) {
+    out.push(tag);
+    write_length(octets.len(), out);
+    out.extend_from_slice(octets);
 }
 
 fn length_len(length: usize) -> usize {

@@ -79,7 +79,7 @@ impl ContentType {
 
 /// The pieces between semicolons, comments removed, quotes kept.
 fn split_parameters(text: &str) -> Vec<String> {
-    let mut pieces = vec![String::new()];
+    let mut pieces = vec![String::with_capacity(text.len())];
     let mut quoted = false;
     let mut comments = 0usize;
     let mut chars = text.chars();

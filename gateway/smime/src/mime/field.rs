@@ -1,6 +1,7 @@
 //! Header sections: fields as received, in their order.
 
 use mail_parser::MessageParser;
+use memchr::{memchr, memchr3};
 
 use super::{ContentType, MimeError};
 use crate::limits::Limits;
@@ -116,14 +117,17 @@ pub(crate) fn field_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     if !value.first().is_some_and(u8::is_ascii_whitespace) {
         out.push(b' ');
     }
-    for (i, &octet) in value.iter().enumerate() {
-        match octet {
-            b'\n' => out.extend_from_slice(b"\r\n"),
-            b'\r' if value.get(i + 1) == Some(&b'\n') => {}
-            b'\r' | 0 => out.push(b' '),
-            _ => out.push(octet),
+    let mut rest = value;
+    while let Some(at) = memchr3(b'\n', b'\r', 0, rest) {
+        out.extend_from_slice(&rest[..at]);
+        match &rest[at..] {
+            [b'\n', ..] => out.extend_from_slice(b"\r\n"),
+            [b'\r', b'\n', ..] => {}
+            _ => out.push(b' '),
         }
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -169,7 +173,7 @@ fn field(line: &[u8]) -> Result<Field<'_>, MimeError> {
 /// The line at `position` without its ending, and where the next one starts.
 fn line_at(octets: &[u8], position: usize) -> (&[u8], usize) {
     let rest = &octets[position..];
-    match rest.iter().position(|o| *o == b'\n') {
+    match memchr(b'\n', rest) {
         Some(lf) => {
             let line = rest[..lf].strip_suffix(b"\r").unwrap_or(&rest[..lf]);
             (line, position + lf + 1)

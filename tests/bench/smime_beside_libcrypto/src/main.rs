@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run --release --manifest-path tests/bench/smime_beside_libcrypto/Cargo.toml
 //! … -- --check                each opens what the other sealed, and nothing is measured
+//! … -- --only "2 KB"          the comparisons whose name has that
 //! … -- --repeat seal ec 2000  ours alone for some seconds, for a profiler: seal or open, ec or rsa
 //! ```
 //!
@@ -39,18 +40,26 @@ fn main() {
     match &arguments[..] {
         [] => {}
         [only] if only == "--check" => return check(),
+        [only, name] if only == "--only" => return compare(name),
         [only, what, keys, octets] if only == "--repeat" => return repeat(what, keys, octets),
         [what, folder] => return memory::run(what, Path::new(folder)),
-        _ => panic!("no argument, --check, or --repeat seal|open ec|rsa OCTETS"),
+        _ => panic!("no argument, --check, --only NAME, or --repeat seal|open ec|rsa OCTETS"),
     }
     check();
-    for comparison in comparisons() {
-        for figure in comparison.measure() {
-            println!("{figure}");
-        }
-    }
+    compare("");
     for figure in memory::figures() {
         println!("{figure}");
+    }
+}
+
+/// Measures the comparisons whose keys and size contain `name`.
+fn compare(name: &str) {
+    for comparison in comparisons() {
+        if format!("{}, {}", comparison.keys, comparison.size.0).contains(name) {
+            for figure in comparison.measure() {
+                println!("{figure}");
+            }
+        }
     }
 }
 
