@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use liaison_base::clock::{Clock as _, SystemClock};
 use liaison_mail::{Address, EnvelopeId};
+use liaison_smime::Certificate;
 use liaison_store::Store;
 use liaison_store::body::Bodies;
 use time::OffsetDateTime;
@@ -17,12 +18,14 @@ use crate::mailbox::Mailboxes;
 use crate::notices::{CareMember, PatientKey};
 use crate::notifications::Notifications;
 use crate::outbound::Drafts;
+use crate::partners::{PartnerState, Partners};
 use crate::{GatewayError, SCHEMAS, Settings};
 
 /// The desk of who decides about what is held.
 pub struct Desk {
     feed: Option<Feed>,
     drafts: Drafts,
+    partners: Partners,
 }
 
 /// A draft with a recipient whom the directory could not tell from another.
@@ -56,6 +59,7 @@ impl Desk {
         let mailboxes =
             Mailboxes::open(store.clone(), bodies, vault.clone(), clock.clone()).await?;
         let drafts = Drafts::new(store.clone(), &vault);
+        let partners = Partners::new(store.clone(), &settings.partners);
         let postmaster = Address::parse(&format!("postmaster@{}", settings.domain))?;
         let notifications = Notifications::new(mailboxes, postmaster);
         let feed = match &settings.hospital {
@@ -75,7 +79,11 @@ impl Desk {
                 })
             }
         };
-        Ok(Desk { feed, drafts })
+        Ok(Desk {
+            feed,
+            drafts,
+            partners,
+        })
     }
 
     /// Notices that were never drafts, oldest first.
@@ -156,6 +164,50 @@ impl Desk {
         };
         let now = SystemClock.now();
         self.drafts.release_held(&envelope, to, now).await
+    }
+
+    /// What is known of partners' clients and keys, by address.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database cannot be read.
+    pub async fn partners(&self) -> Result<Vec<PartnerState>, GatewayError> {
+        self.partners.all().await
+    }
+
+    /// Makes a certificate's key the known one of a partner: a person has asked it, by another
+    /// way than mail.
+    ///
+    /// # Errors
+    /// [`GatewayError::Setting`] for a certificate that cannot be read or names another address;
+    /// [`GatewayError`] when the database refuses.
+    pub async fn confirm_partner(
+        &self,
+        address: &Address,
+        certificate_pem: &str,
+    ) -> Result<(), GatewayError> {
+        let refused = |cause: String| GatewayError::Setting {
+            key: "partner confirm",
+            cause,
+        };
+        let certificate =
+            Certificate::from_pem(certificate_pem).map_err(|error| refused(error.to_string()))?;
+        let named = certificate.addresses();
+        if !named
+            .iter()
+            .any(|n| Address::parse(n).as_ref() == Ok(address))
+        {
+            return Err(refused(format!("the certificate does not name {address}")));
+        }
+        let now = SystemClock.now();
+        self.partners.confirm(address, certificate, now).await
+    }
+
+    /// Forgets what is known of a partner. False when that is nothing.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database refuses.
+    pub async fn forget_partner(&self, address: &Address) -> Result<bool, GatewayError> {
+        self.partners.forget(address).await
     }
 
     /// Drops what is held. False when there is nothing of that name.

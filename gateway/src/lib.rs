@@ -9,6 +9,7 @@
 //! - [`mailbox`]: what clinicians read, sealed at rest. [`imap`]: how their clients read it.
 //! - [`tracking`]: what became of each recipient, and the receipts that tell senders.
 //! - [`reports`]: the register of medication errors.
+//! - `partners`: what partners' clients read, and which keys they use.
 //! - [`accounts`]: who may log in. [`keys`]: what seals content at rest.
 //! - [`desk`]: what waits for a person's decision, for the command line.
 //! - [`settings`]: the `[gateway]` section. [`notifications`]: bad news, told to its author.
@@ -38,6 +39,7 @@ pub mod tracking;
 
 mod error;
 mod inbound;
+mod partners;
 mod steering;
 mod submission;
 
@@ -56,6 +58,7 @@ use time::OffsetDateTime;
 use tokio::net::TcpListener;
 
 pub use error::GatewayError;
+pub use partners::PartnerState;
 pub use settings::Settings;
 
 use accounts::Accounts;
@@ -67,6 +70,7 @@ use notices::{CareCircle, Hospital, Rules, RulesFile};
 use notifications::Notifications;
 use outbound::identity::Identities;
 use outbound::{Drafts, Outbound};
+use partners::Partners;
 use reports::Register;
 use tracking::{Ledger, Receipts, State, TrackedMessage};
 
@@ -81,6 +85,7 @@ struct Parts {
     accounts: Arc<Accounts>,
     certificate: tls::Renewable,
     identities: Arc<Identities>,
+    partners: Partners,
     mailboxes: Mailboxes,
     drafts: Drafts,
     notifications: Notifications,
@@ -96,6 +101,7 @@ const SCHEMAS: &[liaison_store::Schema] = &[
     mailbox::SCHEMA,
     outbound::draft::SCHEMA,
     tracking::SCHEMA,
+    partners::SCHEMA,
     hospital::feed::SCHEMA,
     reports::SCHEMA,
 ];
@@ -133,6 +139,8 @@ impl Gateway {
         let identity = tls::Identity::load(&settings.certificate, &settings.key)?;
         let certificate = tls::Renewable::new(identity)?;
         let identities = Arc::new(Identities::load(&settings)?);
+        settings::check_partners(&settings.partners)?;
+        let partners = Partners::new(store.clone(), &settings.partners);
         let drafts = Drafts::new(store.clone(), &vault);
         let postmaster = Address::parse(&format!("postmaster@{}", settings.domain))?;
         let notifications = Notifications::new(mailboxes.clone(), postmaster);
@@ -145,6 +153,7 @@ impl Gateway {
         let inbound = Inbound::new(inbound::Parts {
             store: store.clone(),
             identities: Arc::clone(&identities),
+            partners: partners.clone(),
             mailboxes: mailboxes.clone(),
             notifications: notifications.clone(),
             reports,
@@ -157,6 +166,7 @@ impl Gateway {
             accounts,
             certificate,
             identities,
+            partners,
             mailboxes,
             drafts,
             notifications,
@@ -234,6 +244,7 @@ impl Gateway {
             store: parts.store.clone(),
             drafts: parts.drafts.clone(),
             identities: Arc::clone(&parts.identities),
+            partners: parts.partners.clone(),
             directory: Arc::clone(&parts.directory),
             relay: Arc::clone(&parts.relay),
             mailboxes: parts.mailboxes.clone(),

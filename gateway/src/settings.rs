@@ -7,6 +7,7 @@ use liaison_mail::{Address, Domain};
 use liaison_store::Location;
 use serde::{Deserialize, Serialize};
 
+use crate::GatewayError;
 use crate::accounts::AccountSettings;
 use crate::hospital::network::Network;
 
@@ -45,6 +46,9 @@ pub struct Settings {
     /// S/MIME identities whose keys this gateway holds.
     #[serde(default, rename = "identity")]
     pub identities: Vec<IdentitySettings>,
+    /// How partners are sent to, where that is not as everybody.
+    #[serde(default, rename = "partner")]
+    pub partners: Vec<PartnerSettings>,
     /// Who may log in.
     #[serde(default, rename = "account")]
     pub accounts: Vec<AccountSettings>,
@@ -68,6 +72,46 @@ pub struct IdentitySettings {
     pub certificate: PathBuf,
     /// PEM key in PKCS#8.
     pub key: PathBuf,
+}
+
+/// How a partner, or every address of a domain, is sent to. Without an entry: AES-256-GCM, and
+/// RSA or elliptic keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartnerSettings {
+    /// One address; or leave it out and give a domain.
+    #[serde(default)]
+    pub address: Option<Address>,
+    /// Every address of a domain that has no entry of its own.
+    #[serde(default)]
+    pub domain: Option<Domain>,
+    /// Seal for its ML-KEM-768 or ML-KEM-1024 keys where it has some (RFC 9936), and for no other
+    /// of its keys then: what is recorded today stays closed to a quantum computer. Its client
+    /// must read them, as Liaison does.
+    #[serde(default)]
+    pub ml_kem: bool,
+    /// Let a message leave in AES-CBC when every one of its recipients is a partner with this set
+    /// whose client says, in a valid signature, that it reads nothing better. Such content is
+    /// always signed inside; without this it leaves in AES-GCM whatever the client says.
+    #[serde(default)]
+    pub cbc: bool,
+}
+
+/// Checks what the types do not.
+///
+/// # Errors
+/// [`GatewayError::Setting`] for a partner with both an address and a domain, or neither.
+pub(crate) fn check_partners(partners: &[PartnerSettings]) -> Result<(), GatewayError> {
+    match partners
+        .iter()
+        .any(|p| p.address.is_some() == p.domain.is_some())
+    {
+        true => Err(GatewayError::Setting {
+            key: "gateway.partner",
+            cause: "give each partner either an address or a domain".to_owned(),
+        }),
+        false => Ok(()),
+    }
 }
 
 /// The feed of a hospital information system.

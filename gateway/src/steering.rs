@@ -52,6 +52,7 @@ impl Gateway {
     /// As [`Gateway::reload`].
     pub fn check(&self, settings: &Settings) -> Result<(), GatewayError> {
         Identity::load(&settings.certificate, &settings.key)?.not_after()?;
+        crate::settings::check_partners(&settings.partners)?;
         Accounts::new(settings.accounts.clone(), self.0.clock.clone())?;
         Ok(())
     }
@@ -95,6 +96,7 @@ fn at_the_next_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("gateway.site_key", old.site_key != new.site_key),
         ("gateway.submissions", old.submissions != new.submissions),
         ("gateway.imaps", old.imaps != new.imaps),
+        ("gateway.partner", old.partners != new.partners),
     ]
     .into_iter()
     .filter_map(|(key, differs)| differs.then_some(key))

@@ -102,7 +102,7 @@
 //!
 //! - **Signed, then encrypted**: `SignedData` inside `AuthEnvelopedData`. SHA-256 with ECDSA P-256
 //!   or RSA PKCS#1 v1.5 (RSASSA-PSS by policy), SHA-384 with P-384, Ed25519: what the certificate
-//!   holds. Signed attributes are contentType, messageDigest, signingTime and
+//!   holds, an id-RSASSA-PSS one included. Signed attributes are contentType, messageDigest, signingTime and
 //!   CMSAlgorithmProtection; certificate and chain travel along.
 //! - **AES-256-GCM** with a fresh key and nonce for each envelope, 16-octet tag, no authenticated
 //!   attributes (several implementations got their encoding wrong). RSA recipients by RSA-OAEP
@@ -143,6 +143,16 @@
 //! - **Bombs**: [`Limits`] before allocation; the reader is linear and never recurses on input
 //!   beyond its depth.
 //! - **Lookups**: nothing is fetched from an address inside a certificate.
+//! - **Tags, nonces, keys of odd lengths** and ciphers in the wrong container: refused by an
+//!   allow-list before a key is touched.
+//! - **Downgrade by capabilities, redirection by a new key**: [`CapabilityMemory`] learns from
+//!   valid, bound and timely signatures alone and never goes below the floor; [`KnownKeys`] holds
+//!   a key that changed before its time.
+//! - **Surreptitious forwarding**: the protected To and Cc are the author's; compare them with the
+//!   recipient, and tell the reader (the project's gateway does).
+//! - **Leaks by answers**: a refusal, a verdict, a finding and `Debug` hold nothing of the content.
+//!
+//! `tests/attacks/` has each of them as a test, with the generator of what an attacker sends.
 //!
 //! # Dependencies
 //!

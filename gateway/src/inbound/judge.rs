@@ -3,7 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use liaison_mail::{Address, MessageId, header};
-use liaison_smime::{AddressBinding, Opened, Revocation, SignatureVerdict};
+use liaison_smime::{
+    AddressBinding, KeyChange, Opened, Revocation, SignatureVerdict, ValidSignature,
+};
 use mail_parser::MessageParser;
 
 use crate::GatewayError;
@@ -25,12 +27,23 @@ pub(super) struct Judged {
     pub(super) verdict: &'static str,
     /// The receipt that the author asks for, when it may be given.
     pub(super) receipt: Option<ReceiptToken>,
+    /// The signature, if it is valid.
+    pub(super) signature: Option<ValidSignature>,
 }
 
 /// Judges an opened message. The verdict stands in the header field `X-Liaison-Verification` for
 /// programs and in `X-Liaison-Note`, in French, for people; one that is not *verified* also stands
-/// at the head of the subject, where every client shows it.
-pub(super) fn judge(mut opened: Opened<'_>, recipient: &Address) -> Result<Judged, GatewayError> {
+/// at the head of the subject, where every client shows it; so does a key that changed without
+/// its renewal being due (`change`), until a person has confirmed it.
+pub(super) fn judge(
+    mut opened: Opened<'_>,
+    recipient: &Address,
+    change: Option<KeyChange>,
+) -> Result<Judged, GatewayError> {
+    let signature = match opened.signature() {
+        SignatureVerdict::Valid(valid) => Some(valid.clone()),
+        _ => None,
+    };
     let (author, mut words, mut warning) = match opened.signature() {
         SignatureVerdict::Valid(valid) => {
             let author = match &valid.binding {
@@ -57,7 +70,18 @@ pub(super) fn judge(mut opened: Opened<'_>, recipient: &Address) -> Result<Judge
             Some("SIGNATURE NON VÉRIFIÉE"),
         ),
     };
+    let is_held = matches!(change, Some(KeyChange::Held(_)));
+    if is_held {
+        words.push_str(
+            " ; la clé de signature de l'auteur a changé sans renouvellement attendu : \
+             vérifiez auprès de lui, par téléphone",
+        );
+        warning = warning.or(Some("CLÉ CHANGÉE"));
+    } else if change == Some(KeyChange::Renewed) {
+        words.push_str(" ; l'auteur a renouvelé sa clé de signature");
+    }
     let verdict = match (&author, opened.headers().findings.is_empty()) {
+        (Some(_), _) if is_held => "key changed",
         (Some(_), true) => "verified",
         (Some(_), false) => "outer header differs",
         (None, _) => "not verified",
@@ -82,6 +106,7 @@ pub(super) fn judge(mut opened: Opened<'_>, recipient: &Address) -> Result<Judge
         author,
         verdict,
         receipt,
+        signature,
     })
 }
 
@@ -168,7 +193,13 @@ pub(super) fn encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use liaison_smime::{
+        HoldReason, Identities, OpenPolicy, Opener, Recipients, SealPolicy, Sealer, TrustStore,
+    };
+    use time::macros::datetime;
+
     use super::*;
+    use crate::partners::tests::{self, PARTNER};
 
     const MESSAGE: &[u8] = b"From: a@x.test\r\nX-LIAISON-Verification: signature OK\r\nSubject:\tBonjour\r\nMessage-ID: <m@x.test>\r\nDisposition-Notification-To: <a@x.test>\r\nTo: b@y.test\r\n\r\nbody";
 
@@ -202,6 +233,65 @@ mod tests {
         );
         let parsed = MessageParser::default().parse(&bare).unwrap();
         assert_eq!(parsed.subject(), Some("[NON SIGNÉ]"));
+    }
+
+    /// A message that the partner sealed to itself, opened by whom it may concern.
+    fn judged(recipient: &str, change: Option<KeyChange>) -> Judged {
+        let now = datetime!(2026-11-22 12:00 UTC);
+        let authority = tests::authority("Autorité");
+        let author = tests::person(&authority, PARTNER, now);
+        let letter = format!(
+            "From: {PARTNER}\r\nTo: {PARTNER}\r\nSubject: s\r\nMessage-ID: <m@ehpad.test>\r\n\
+             Disposition-Notification-To: {PARTNER}\r\n\r\nx\r\n"
+        );
+        let recipients = Recipients::blind(author.certificate().clone());
+        let sealed = Sealer::new(SealPolicy::default())
+            .sign_with(&author)
+            .seal_to_vec(letter.as_bytes(), &recipients, now)
+            .unwrap();
+        let trust = TrustStore::new().with_anchor(authority.certificate().clone());
+        let (policy, ring) = (OpenPolicy::default(), Identities::new().with(author));
+        let opened = Opener::new(&policy, &ring, &trust).open(&sealed, now);
+        judge(opened.unwrap(), &Address::parse(recipient).unwrap(), change).unwrap()
+    }
+
+    fn note(judged: &Judged) -> String {
+        let parsed = MessageParser::default().parse(&judged.message).unwrap();
+        let note = parsed.header("X-Liaison-Note").unwrap();
+        note.as_text().unwrap().to_owned()
+    }
+
+    /// A true signature over a message to one person, sealed again for another (surreptitious
+    /// forwarding): valid, and the reader is told that it was not for them.
+    #[test]
+    fn a_message_for_somebody_else_is_told_from_ones_own() {
+        let own = judged(PARTNER, None);
+        assert_eq!(own.verdict, "verified");
+        assert!(!note(&own).contains("destinataires"), "{}", note(&own));
+        let other = judged("autre@ehpad.test", None);
+        assert!(other.signature.is_some());
+        assert!(
+            note(&other).contains("vous n'êtes pas nommé parmi les destinataires"),
+            "{}",
+            note(&other)
+        );
+    }
+
+    #[test]
+    fn a_key_that_changed_is_shown_and_answers_nothing() {
+        let renewed = judged(PARTNER, Some(KeyChange::Renewed));
+        assert_eq!(renewed.verdict, "verified");
+        assert!(note(&renewed).contains("renouvelé"));
+        assert!(renewed.receipt.is_some());
+        let changed = judged(PARTNER, Some(KeyChange::Held(HoldReason::EarlyChange)));
+        assert_eq!(changed.verdict, "key changed");
+        assert!(note(&changed).contains("a changé"), "{}", note(&changed));
+        assert!(
+            changed.receipt.is_none(),
+            "no receipt before somebody asked"
+        );
+        let parsed = MessageParser::default().parse(&changed.message).unwrap();
+        assert_eq!(parsed.subject(), Some("[CLÉ CHANGÉE] s"));
     }
 
     #[test]

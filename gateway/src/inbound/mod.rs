@@ -25,6 +25,7 @@ use liaison_mail::dsn::DeliveryReport;
 use liaison_mail::mdn::DispositionReport;
 use liaison_mail::port::{Arrival, Origin};
 use liaison_mail::{Address, EnhancedStatus, MessageId, Refusal, ReversePath, Verdict, header};
+use liaison_smime::{SignatureVerdict, ValidSignature};
 use liaison_store::Store;
 use mail_parser::MessageParser;
 use time::OffsetDateTime;
@@ -33,6 +34,7 @@ use crate::GatewayError;
 use crate::mailbox::{Filing, Mailboxes, SpecialUse};
 use crate::notifications::Notifications;
 use crate::outbound::identity::Identities;
+use crate::partners::Partners;
 use crate::reports::Register;
 use crate::tracking::{Ledger, ReceiptToken, Reply, keyword_of};
 
@@ -45,6 +47,7 @@ pub(crate) struct Inbound(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) identities: Arc<Identities>,
+    pub(crate) partners: Partners,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) notifications: Notifications,
     pub(crate) reports: Option<Register>,
@@ -117,15 +120,24 @@ impl Inbound {
         let identities = Arc::clone(&self.0.identities);
         let (message, address) = (Arc::clone(&arrival.message), recipient.clone());
         // Opening costs milliseconds of CPU with RSA or a large message, reading some more.
-        let judged = tokio::task::spawn_blocking(move || {
-            let opened = identities.open(&address, message, now)?;
-            Some(opened.map(|opened| judge::judge(opened, &address)))
-        })
-        .await
-        .map_err(|_| GatewayError::Stored("opening was cut off"))?;
-        match judged {
+        let opened = tokio::task::spawn_blocking(move || identities.open(&address, message, now))
+            .await
+            .map_err(|_| GatewayError::Stored("opening was cut off"))?;
+        match opened {
             None => Ok(None),
-            Some(Ok(judged)) => judged.map(Some),
+            Some(Ok(opened)) => {
+                let change = match opened.signature() {
+                    SignatureVerdict::Valid(valid) => {
+                        self.0.partners.signing_change(valid, now).await?
+                    }
+                    _ => None,
+                };
+                let address = recipient.clone();
+                tokio::task::spawn_blocking(move || judge::judge(opened, &address, change))
+                    .await
+                    .map_err(|_| GatewayError::Stored("judging was cut off"))?
+                    .map(Some)
+            }
             Some(Err(refusal)) => {
                 tracing::warn!(envelope = %arrival.envelope.id, %recipient, reason = %refusal, "an arrival could not be opened");
                 Ok(Some(warning::unreadable(
@@ -164,7 +176,11 @@ impl Inbound {
             arrival,
             recipient,
             &judged.message,
-            Some((judged.receipt, reply)),
+            Some(Meaning {
+                receipt: judged.receipt,
+                reply,
+                signature: judged.signature,
+            }),
         )
         .await
     }
@@ -175,9 +191,13 @@ impl Inbound {
         arrival: &Arrival,
         recipient: &Address,
         message: &[u8],
-        meaning: Option<(Option<ReceiptToken>, Option<Reply>)>,
+        meaning: Option<Meaning>,
     ) -> Result<(), GatewayError> {
-        let (receipt, reply) = meaning.unwrap_or_default();
+        let Meaning {
+            receipt,
+            reply,
+            signature,
+        } = meaning.unwrap_or_default();
         let prepared = self
             .0
             .mailboxes
@@ -198,6 +218,9 @@ impl Inbound {
                     let filed = prepared.file(tx).await?;
                     if let Some(reply) = reply.filter(|_| filed.new) {
                         Ledger::reply(tx, &reply, now).await?;
+                    }
+                    if let Some(signature) = signature.filter(|_| filed.new) {
+                        Partners::learn(tx, &signature, now).await?;
                     }
                     Ok::<_, GatewayError>(())
                 })
@@ -282,6 +305,15 @@ impl Inbound {
             })
             .await
     }
+}
+
+/// What an arrival means besides its content.
+#[derive(Default)]
+struct Meaning {
+    receipt: Option<ReceiptToken>,
+    reply: Option<Reply>,
+    /// A valid signature, which teaches about its author's client and key.
+    signature: Option<ValidSignature>,
 }
 
 /// A reply that begins with a keyword and cites a message.

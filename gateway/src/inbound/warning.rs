@@ -57,5 +57,6 @@ pub(super) fn unreadable(
         author: None,
         verdict: "not opened",
         receipt: None,
+        signature: None,
     })
 }

@@ -93,7 +93,8 @@ impl Identities {
     }
 
     /// Signs as `from` and seals for the holders of these certificates (DER), which
-    /// [`Identities::check_recipient`] has approved.
+    /// [`Identities::check_recipient`] has approved, in AES-CBC if `only_cbc`. That a key is of
+    /// ML-KEM was chosen with its certificate.
     ///
     /// # Errors
     /// [`GatewayError::Identity`] when this gateway has no key of `from` or the message cannot be
@@ -102,7 +103,7 @@ impl Identities {
         &self,
         from: &Address,
         inner: &[u8],
-        certificates: &[Vec<u8>],
+        (certificates, only_cbc): (&[Vec<u8>], bool),
         now: OffsetDateTime,
     ) -> Result<Vec<u8>, GatewayError> {
         let member = self.by_address.get(from).ok_or_else(|| no_identity(from))?;
@@ -114,9 +115,15 @@ impl Identities {
                 address: format!("recipient of {from}"),
                 cause: error.to_string(),
             })?;
-        Sealer::new(SealPolicy::default())
+        let mut policy = SealPolicy::default();
+        policy.ml_kem = true;
+        let mut recipients = Recipients::visible(recipients);
+        if only_cbc {
+            recipients = recipients.reading_only_cbc();
+        }
+        Sealer::new(policy)
             .sign_with(member.signer.as_ref())
-            .seal_to_vec(inner, &Recipients::visible(recipients), now)
+            .seal_to_vec(inner, &recipients, now)
             .map_err(|error| GatewayError::Identity {
                 address: from.to_string(),
                 cause: error.to_string(),

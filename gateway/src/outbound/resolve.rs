@@ -2,6 +2,7 @@
 
 use liaison_directory_client::{Client, Finding, Lookup as _, Query};
 use liaison_mail::Address;
+use liaison_smime::HoldReason;
 use thiserror::Error;
 use time::OffsetDateTime;
 
@@ -37,9 +38,21 @@ pub enum Impediment {
     /// None of its certificates comes from an authority that this site trusts.
     #[error("no certificate of {0} in the directory comes from an authority trusted here")]
     Untrusted(Address),
+    /// Its key is another one than was known, without its renewal being due: a person has to ask
+    /// it by another way than mail, and `liaison partner confirm` the key.
+    #[error("the key of {0} changed: {1}; ask it, then `liaison partner confirm`")]
+    KeyChanged(Address, HoldReason),
     /// The directory or the relay refused, in its own words.
     #[error("{0}")]
     Refused(String),
+}
+
+impl Impediment {
+    /// Whether a person can decide that it leaves after all: the draft waits until then.
+    #[must_use]
+    pub fn waits_for_a_person(&self) -> bool {
+        matches!(self, Self::Ambiguous(_) | Self::KeyChanged(..))
+    }
 }
 
 /// A recipient that can be written to.
@@ -50,6 +63,8 @@ pub struct Ready {
     /// Its usable encryption certificates, DER, the latest to expire first. All are used, so that
     /// a renewal never makes a message unreadable.
     pub certificates: Vec<Vec<u8>>,
+    /// Whether its client reads nothing better than AES-CBC, and the settings let it.
+    pub only_cbc: bool,
 }
 
 /// Asks the directory for one recipient.
@@ -90,5 +105,6 @@ pub async fn resolve_query(directory: &Client, query: &Query, now: OffsetDateTim
     Resolved::Ready(Ready {
         address: entry.mailbox.address,
         certificates,
+        only_cbc: false,
     })
 }

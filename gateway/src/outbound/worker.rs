@@ -19,6 +19,7 @@ use super::{Content, Draft, Drafts, Loop, compose};
 use crate::GatewayError;
 use crate::mailbox::Mailboxes;
 use crate::notifications::Notifications;
+use crate::partners::{Choice, Partners};
 use crate::tracking::{Ledger, State};
 
 /// Drafts worked on at once.
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) store: Store,
     pub(crate) drafts: Drafts,
     pub(crate) identities: Arc<Identities>,
+    pub(crate) partners: Partners,
     pub(crate) directory: Arc<Client>,
     pub(crate) relay: Arc<dyn HandOver>,
     pub(crate) mailboxes: Mailboxes,
@@ -141,7 +143,7 @@ impl Outbound {
         self.keep_to_earlier_answers(draft, &mut wanted).await?;
         for (wanted, position) in wanted.iter().zip(0_i64..) {
             match resolve(&self.0.directory, wanted, now).await {
-                Resolved::Ready(recipient) => match self.trusted(draft, recipient, now) {
+                Resolved::Ready(recipient) => match self.trusted(draft, recipient, now).await? {
                     Ok(recipient) => ready.push((position, recipient)),
                     Err(impediment) => stopped.push((position, impediment)),
                 },
@@ -176,13 +178,14 @@ impl Outbound {
     }
 
     /// Keeps the certificates that an authority trusted here vouches for: the directory's word
-    /// alone is not enough to encrypt to a key.
-    fn trusted(
+    /// alone is not enough to encrypt to a key. Of those, the keys that are known, first or
+    /// renewed.
+    async fn trusted(
         &self,
         draft: &Draft,
         mut recipient: Ready,
         now: OffsetDateTime,
-    ) -> Result<Ready, Impediment> {
+    ) -> Result<Result<Ready, Impediment>, GatewayError> {
         recipient.certificates.retain(|der| {
             let checked = self.0.identities.check_recipient(der, &recipient.address, now);
             if let Err(fault) = &checked {
@@ -190,10 +193,38 @@ impl Outbound {
             }
             checked.is_ok()
         });
-        match recipient.certificates.is_empty() {
-            true => Err(Impediment::Untrusted(recipient.address)),
-            false => Ok(recipient),
+        let address = recipient.address;
+        if recipient.certificates.is_empty() {
+            return Ok(Err(Impediment::Untrusted(address)));
         }
+        // What its author's client sealed is for the keys that that client chose.
+        if let Content::Sealed(_) = draft.content {
+            return Ok(Ok(Ready {
+                address,
+                ..recipient
+            }));
+        }
+        let partners = &self.0.partners;
+        Ok(
+            match partners
+                .choose(&address, recipient.certificates, now)
+                .await?
+            {
+                Choice::Seal {
+                    certificates,
+                    only_cbc,
+                } => Ok(Ready {
+                    address,
+                    certificates,
+                    only_cbc,
+                }),
+                Choice::Held(reason) => {
+                    tracing::warn!(envelope = %draft.envelope, recipient = %address, %reason, "held: its key changed");
+                    Err(Impediment::KeyChanged(address, reason))
+                }
+                Choice::NotSentTo => Err(Impediment::NoCertificate(address)),
+            },
+        )
     }
 
     /// A recipient that an earlier try has resolved keeps its address: the relay may already
@@ -244,7 +275,7 @@ impl Outbound {
                     }
                     for (position, impediment) in &stopped {
                         let state = match impediment {
-                            Impediment::Ambiguous(_) => State::Held,
+                            stopped if stopped.waits_for_a_person() => State::Held,
                             _ => State::Failed,
                         };
                         let reason = impediment.to_string();
@@ -272,12 +303,17 @@ impl Outbound {
             .iter()
             .flat_map(|(_, recipient)| recipient.certificates.clone())
             .collect();
+        // One envelope has one cipher: the strongest that any of its recipients is owed.
+        let only_cbc = ready.iter().all(|(_, recipient)| recipient.only_cbc);
         let identities = Arc::clone(&self.0.identities);
         let from = draft.from.clone();
         // Signing with RSA and sealing a large message take milliseconds of CPU.
-        tokio::task::spawn_blocking(move || identities.seal(&from, &inner, &certificates, now))
-            .await
-            .unwrap_or(Err(GatewayError::Stored("sealing was cut off")))
+        let certificates = (certificates, only_cbc);
+        tokio::task::spawn_blocking(move || {
+            identities.seal(&from, &inner, (&certificates.0, certificates.1), now)
+        })
+        .await
+        .unwrap_or(Err(GatewayError::Stored("sealing was cut off")))
     }
 
     /// Ends a draft: the sender is told of recipients that it did not leave for, and its content
@@ -304,7 +340,7 @@ impl Outbound {
         let told = notice.as_ref().map(|_| draft.from.clone());
         let held = stopped
             .iter()
-            .any(|(_, impediment)| matches!(impediment, Impediment::Ambiguous(_)));
+            .any(|(_, impediment)| impediment.waits_for_a_person());
         self.0
             .store
             .write(move |tx| {

@@ -276,6 +276,9 @@ fn recipient_refused(impediment: &Impediment) -> Refusal {
             "ce destinataire n'a pas de certificat utilisable dans l'annuaire"
         }
         Impediment::Ambiguous(_) => "plusieurs destinataires correspondent : precisez l'adresse",
+        Impediment::KeyChanged(..) => {
+            "la cle de ce destinataire a change : rien n'a ete envoye, demandez-lui confirmation"
+        }
         Impediment::Refused(_) => "l'annuaire a refuse la question : prevenez votre correspondant",
     };
     Refusal::permanent(550, EnhancedStatus::NO_SUCH_MAILBOX, text)

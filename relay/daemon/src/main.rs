@@ -5,7 +5,8 @@
 //! - `running`: the roles while they run: looked at, measured, reloaded. `admin/`: the operators'
 //!   port.
 //! - `demo/`: a fictional territory on this machine and a day in its life.
-//! - `notice`: what messages would give, what waits for a person.
+//! - `notice`: what messages would give, what waits for a person. `partner`: what is known of
+//!   partners' clients and keys.
 //! - `track`: what became of what a gateway sent. `queue`: what a relay carries. `reports`: the
 //!   register. `directory`: filling the shared directory and asking it. `hl7`: pushing a file as a
 //!   hospital would. `smime/`: messages sealed, opened, verified and explained by hand. `secrets`:
@@ -20,6 +21,7 @@ mod directory;
 mod error;
 mod hl7;
 mod notice;
+mod partner;
 mod queue;
 mod reports;
 mod running;
@@ -117,6 +119,11 @@ enum Command {
         #[command(subcommand)]
         command: notice::NoticeCommand,
     },
+    /// What is known of partners' mail clients and keys.
+    Partner {
+        #[command(subcommand)]
+        command: partner::PartnerCommand,
+    },
     /// Seal, open, verify and inspect S/MIME messages by hand.
     Smime {
         #[command(subcommand)]
@@ -150,6 +157,7 @@ async fn main() -> ExitCode {
         Command::Key { command } => secrets::key(command),
         Command::Password { command } => secrets::password(command),
         Command::Notice { command } => notice::run(command).await,
+        Command::Partner { command } => partner::run(command).await,
         Command::Hl7 { command } => hl7::run(command).await,
     };
     match result {

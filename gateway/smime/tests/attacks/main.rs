@@ -30,4 +30,8 @@ mod a16_mime_bombs;
 mod a17_recipients_of_other_kinds;
 mod a18_keys_and_points_that_are_none;
 mod a19_header_spoofing;
+mod a20_what_an_answer_could_leak;
 mod a21_copies_that_tell_of_each_other;
+mod a22_capabilities_that_downgrade;
+mod a23_signed_for_somebody_else;
+mod a24_secrets_in_plain_sight;

@@ -276,6 +276,7 @@ impl Builder {
             submissions: Some(at(ports.submissions)),
             imaps: Some(at(ports.imaps)),
             identities: rows.identities.clone(),
+            partners: Vec::new(),
             accounts: rows.settings.clone(),
             hospital,
             reports,

@@ -404,3 +404,51 @@ pub(crate) fn multipart_signed(content: &[u8], object: &[u8]) -> Vec<u8> {
     octets.extend_from_slice(b"--limite--\r\n");
     octets
 }
+
+/// What is inside the AES-256-GCM envelope of a mail, for somebody with an RSA key.
+pub(crate) fn without_envelope(mail: &[u8], person: &Person) -> Vec<u8> {
+    use aws_lc_rs::rsa::{OaepPrivateDecryptingKey, PrivateDecryptingKey};
+    use base64::Engine as _;
+
+    let text = String::from_utf8_lossy(mail);
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    let body: String = body.split_whitespace().collect();
+    let object = base64::engine::general_purpose::STANDARD
+        .decode(body)
+        .unwrap();
+    let key = PrivateDecryptingKey::from_pkcs8(&person.pkcs8).unwrap();
+    let key = OaepPrivateDecryptingKey::new(key).unwrap();
+    let mut buffer = vec![0; 256];
+    // OCTET STRINGs of 256 octets: the encrypted keys of RSA-2048 recipients.
+    let blocks = object.windows(4).enumerate();
+    let blocks = blocks.filter(|(_, head)| *head == [4, 0x82, 1, 0]);
+    let cek = blocks
+        .filter_map(|(at, _)| object.get(at + 4..at + 260))
+        .find_map(|block| {
+            let opened = key.decrypt(&OAEP_SHA256_MGF1SHA256, block, &mut buffer, None);
+            opened.ok().map(|key| key.to_vec())
+        })
+        .unwrap();
+    // The nonce and the length of the tag, then the content, [0], then the tag.
+    let parameters = object
+        .windows(17)
+        .position(|w| w[..2] == [4, 12] && w[14..] == [2, 1, 16])
+        .unwrap();
+    let nonce = object[parameters + 2..parameters + 14].try_into().unwrap();
+    let content = &object[parameters + 17..];
+    assert_eq!(content[0], 0x80);
+    let count = match content[1] {
+        short @ 0..=0x7f => (2, usize::from(short)),
+        long => {
+            let octets = usize::from(long & 0x7f);
+            let length = content[2..2 + octets].iter();
+            (2 + octets, length.fold(0, |l, o| l << 8 | usize::from(*o)))
+        }
+    };
+    let (ciphertext, rest) = content[count.0..].split_at(count.1);
+    let mut sealed = [ciphertext, &rest[2..18]].concat();
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &cek).unwrap());
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let plain = key.open_in_place(nonce, Aad::empty(), &mut sealed).unwrap();
+    plain.to_vec()
+}
