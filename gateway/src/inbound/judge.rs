@@ -257,8 +257,11 @@ mod tests {
 
     fn note(judged: &Judged) -> String {
         let parsed = MessageParser::default().parse(&judged.message).unwrap();
-        let note = parsed.header("X-Liaison-Note").unwrap();
-        note.as_text().unwrap().to_owned()
+        let note = parsed.header_raw("X-Liaison-Note").unwrap();
+        // The field is not one that the parser decodes; Subject is.
+        let as_subject = format!("Subject:{note}\r\n\r\n");
+        let parsed = MessageParser::default().parse(as_subject.as_bytes());
+        parsed.unwrap().subject().unwrap().to_owned()
     }
 
     /// A true signature over a message to one person, sealed again for another (surreptitious
