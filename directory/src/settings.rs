@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use liaison_store::Location;
 use serde::{Deserialize, Serialize};
 
-use crate::ldap;
+use crate::ldap::LdapSettings;
 
 /// The `[directory]` section. Paths are relative to the folder that the process runs in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct Settings {
     pub entries: Option<PathBuf>,
     /// LDAP, for the address fields of mail clients; not served without this section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ldap: Option<ldap::Settings>,
+    pub ldap: Option<LdapSettings>,
     /// Who may log in to the directory: `[[directory.accounts]]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<AccountSettings>,

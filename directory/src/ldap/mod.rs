@@ -45,7 +45,7 @@ const MAX_CONNECTIONS: usize = 1_000;
 /// The `[directory.ldap]` section.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
+pub struct LdapSettings {
     /// Address and port of LDAPS, for example `0.0.0.0:636`; port 0 takes a free one. It shows the
     /// certificate of the `[directory]` section.
     pub listen: SocketAddr,
@@ -75,7 +75,7 @@ pub struct Addresses {
 /// # Errors
 /// [`DirectoryError::Listen`] when an address is taken; [`DirectoryError::Suffix`].
 pub(crate) async fn serve(
-    settings: &Settings,
+    settings: &LdapSettings,
     directory: Arc<Directory>,
     (logins, tls): (Logins, Arc<ServerConfig>),
     (clock, shutdown): (Arc<dyn Clock>, &Shutdown),

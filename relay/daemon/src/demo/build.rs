@@ -303,12 +303,14 @@ impl Builder {
                 database: folder.join("directory.db").into(),
                 sets: folder.join("directory.sets"),
                 entries: Some(folder.join("entries.json")),
-                ldap: ports.ldaps.map(|port| liaison_directory::ldap::Settings {
-                    listen: at(port),
-                    listen_clear: ports.ldap.map(at),
-                    suffix: LDAP_SUFFIX.to_owned(),
-                    anonymous: false,
-                }),
+                ldap: ports
+                    .ldaps
+                    .map(|port| liaison_directory::ldap::LdapSettings {
+                        listen: at(port),
+                        listen_clear: ports.ldap.map(at),
+                        suffix: LDAP_SUFFIX.to_owned(),
+                        anonymous: false,
+                    }),
                 // Every member's people; they are known once all members are built.
                 accounts: Vec::new(),
             }),
