@@ -25,6 +25,7 @@ mod an_admission_without_a_patient_is_refused;
 mod an_auditor_sees_layer_by_layer_what_a_message_is;
 mod an_endless_frame_is_cut_off;
 mod an_operator_sees_a_site_and_follows_a_message;
+mod an_operator_sees_what_is_known_of_partners;
 mod an_unknown_recipient_is_refused_while_the_client_waits;
 mod an_unknown_trigger_is_acknowledged_and_tells_nobody;
 mod bad_input_to_the_smime_tools_is_refused_by_name;

@@ -98,6 +98,59 @@
 //! # }
 //! ```
 //!
+//! # Partners over time
+//!
+//! What a valid signature says of its author's client, and which keys a partner used, outlive a
+//! message: [`CapabilityMemory`] and [`KnownKeys`] hold it, serialise, and decide.
+//!
+//! ```
+//! use liaison_smime::{
+//!     CapabilityMemory, Certificate, CipherChoice, CipherFloor, KeyChange, KnownKeys, Opened,
+//!     Recipients, SignatureVerdict,
+//! };
+//! # use time::OffsetDateTime;
+//!
+//! /// After a message was opened; what it returns is for the reader to see.
+//! fn learn(
+//!     opened: &Opened<'_>,
+//!     clients: &mut CapabilityMemory,
+//!     keys: &mut KnownKeys,
+//!     now: OffsetDateTime,
+//! ) -> Option<KeyChange> {
+//!     let SignatureVerdict::Valid(signature) = opened.signature() else {
+//!         return None;
+//!     };
+//!     clients.learn(signature, now);
+//!     Some(keys.observe(opened.from_address()?, &signature.signer, now))
+//! }
+//!
+//! /// Before the next one is sealed; `None` while a person has to ask the partner.
+//! fn choose(
+//!     partner: (&str, Certificate),
+//!     clients: &CapabilityMemory,
+//!     keys: &KnownKeys,
+//!     now: OffsetDateTime,
+//! ) -> Option<Recipients> {
+//!     let (address, certificate) = partner;
+//!     if let KeyChange::Held(_) = keys.judge(address, &certificate, now) {
+//!         return None;
+//!     }
+//!     let recipients = Recipients::visible([certificate]);
+//!     Some(match clients.cipher_for(address, CipherFloor::Authenticated) {
+//!         CipherChoice::Cbc => recipients.reading_only_cbc(),
+//!         _ => recipients,
+//!     })
+//! }
+//!
+//! let (clients, keys) = (CapabilityMemory::new(), KnownKeys::new());
+//! assert_eq!(
+//!     clients.cipher_for("accueil@ehpad.test", CipherFloor::Cbc),
+//!     CipherChoice::Gcm,
+//!     "of a partner of whom nothing is known, S/MIME 4.0 is supposed"
+//! );
+//! # let _ = (learn, choose, keys);
+//! ```
+//!
 //! # What is sent, and why
 //!
 //! - **Signed, then encrypted**: `SignedData` inside `AuthEnvelopedData`. SHA-256 with ECDSA P-256

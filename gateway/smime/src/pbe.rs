@@ -46,15 +46,6 @@ impl Passphrase {
         }
     }
 
-    /// The same without a passphrase, if this one is empty: some programs leave out the two zero
-    /// octets then, others write them.
-    pub(crate) fn without_any(&self) -> Option<Self> {
-        self.text.is_empty().then(|| Self {
-            absent: true,
-            ..Self::new("")
-        })
-    }
-
     fn utf8(&self) -> &[u8] {
         self.text.as_bytes()
     }
@@ -399,17 +390,16 @@ pub(crate) fn check_mac(
     }
     let digest = MacDigest::from_oid(&algorithm.oid).ok_or(PbeError::NotAccepted)?;
     let iterations = passphrase.spend(iterations)?.get();
-    // An empty passphrase is two zero octets to some, and nothing at all to others.
-    let wide = passphrase.utf16();
-    let forms: &[&[u8]] = if wide.len() == 2 {
-        &[&wide, &[]]
-    } else {
-        &[&wide]
-    };
-    let holds = forms.iter().any(|password| {
+    let is_tag = |password: &[u8]| {
         let tag = mac(digest, password, &salt, iterations, content);
         bool::from(tag.as_ref().ct_eq(&expected))
-    });
+    };
+    let mut holds = is_tag(&passphrase.utf16());
+    // An empty passphrase is two zero octets to some, and nothing at all to others.
+    if !holds && passphrase.text.is_empty() {
+        holds = is_tag(&[]);
+        passphrase.absent = holds;
+    }
     if holds { Ok(()) } else { Err(PbeError::Wrong) }
 }
 

@@ -182,13 +182,7 @@ fn open(file: &[u8], passphrase: &str) -> Result<Contents, MaterialError> {
     let mut passphrase = Passphrase::new(passphrase);
     let (safe, mac) = read_outer(file).map_err(|_| BAD)?;
     let mac = mac.ok_or(MaterialError::Pkcs12("it has no integrity code"))?;
-    let mut checked = pbe::check_mac(&mac, &safe, &mut passphrase);
-    if let (Err(_), Some(mut none)) = (&checked, passphrase.without_any()) {
-        checked = pbe::check_mac(&mac, &safe, &mut none);
-        if checked.is_ok() {
-            passphrase = none;
-        }
-    }
+    let checked = pbe::check_mac(&mac, &safe, &mut passphrase);
     // A fuzzer could not get past the integrity code.
     if !cfg!(fuzzing) {
         checked?;
