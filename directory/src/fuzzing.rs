@@ -5,7 +5,7 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::import::{FileKind, Options, Place, Prepared, prepare};
+use crate::import::{FileKind, Options, Place, prepare};
 
 /// Imports a file twice, in a folder of the caller's that is empty and stays empty.
 ///
@@ -24,7 +24,7 @@ pub fn import(kind: FileKind, octets: &[u8], folder: &Path, now: OffsetDateTime)
         now,
         accepted_before: Vec::new(),
     };
-    let read = |place: &Place| -> Option<Prepared> {
+    let read = |place: &Place| {
         let options = Options {
             observed_at: Some(now),
             accept_changes: true,

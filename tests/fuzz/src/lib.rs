@@ -48,7 +48,7 @@ pub fn open(message: &[u8]) {
     policy.accept_unencrypted = true;
     let now = datetime!(2026-11-22 18:00 UTC);
     let _ = inspect(message, &policy.limits);
-    let Ok(mut opened) = Opener::new(&policy, &*RING, &TRUST).open(message, now) else {
+    let Ok(mut opened) = Opener::new(&policy, &*RING, &*TRUST).open(message, now) else {
         return;
     };
     if let SignatureVerdict::Valid(valid) = opened.signature() {
