@@ -19,7 +19,8 @@
 //!
 //! # Dependencies
 //! `lettre` composes, `mail-parser` reads; `imap-codec` reads and writes IMAP; `ring` seals
-//! at rest; `csv` reads tables of care circles; `askama` holds the French texts in templates; `sqlx`
+//! at rest; `csv` reads tables of care circles; `uuid` names the
+//! parts of a FHIR message; `askama` holds the French texts in templates; `sqlx`
 //! through `liaison-store`; S/MIME and HL7 are crates of their own, without I/O.
 
 pub mod accounts;

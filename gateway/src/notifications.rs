@@ -145,6 +145,7 @@ impl Notifications {
         now: OffsetDateTime,
     ) -> Result<Prepared, GatewayError> {
         let message = letter(&Letter {
+            attachments: &[],
             from: (&self.postmaster, "Messagerie Liaison"),
             to: std::slice::from_ref(ward),
             message_id: &MessageId::new(self.postmaster.domain()),
@@ -193,6 +194,7 @@ impl Notifications {
         .render()?;
         let own_id = MessageId::new(self.postmaster.domain());
         let message = letter(&Letter {
+            attachments: &[],
             from: (&self.postmaster, "Messagerie Liaison"),
             to: std::slice::from_ref(author),
             message_id: &own_id,

@@ -21,6 +21,8 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("relay/mail/src/mdn.rs", &["mail_mdn"]),
     ("gateway/hl7/src/mllp.rs", &["hl7_mllp"]),
     ("gateway/hl7/src/batch.rs", &["hl7_batch"]),
+    ("gateway/hl7/src/cda.rs", &["hl7_document"]),
+    ("gateway/hl7/src/document.rs", &["hl7_document"]),
     ("gateway/hl7/src/er7/message.rs", &["hl7_adt"]),
     ("gateway/hl7/src/er7/element.rs", &["hl7_adt"]),
     (

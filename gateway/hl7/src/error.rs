@@ -27,6 +27,9 @@ pub enum Error {
     /// [`crate::ack`].
     #[error("HL7 message refused: {0}; correct it at the sender")]
     Refused(#[from] Refusal),
+    /// A discharge letter that cannot be read or packed.
+    #[error("the letter cannot be used: {0}; correct it at the sender")]
+    Letter(&'static str),
 }
 
 impl Error {
@@ -34,7 +37,7 @@ impl Error {
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Error::Refused(refusal) => Some(*refusal),
-            Error::FrameTooLong { .. } | Error::FrameTruncated { .. } => None,
+            Error::FrameTooLong { .. } | Error::FrameTruncated { .. } | Error::Letter(_) => None,
         }
     }
 }

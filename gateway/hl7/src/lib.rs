@@ -11,6 +11,9 @@
 //!   header cannot be read.
 //! - [`zam`]: telling a hospital system what became of its message.
 //! - [`adt`]: what a French admission, discharge or transfer message (PAM-FR) says, as types.
+//! - [`document`]: documents and results that a hospital pushes (MDM, ORU).
+//! - [`cda`]: what a discharge letter says that a machine can act on. [`xdm`]: the zip file in
+//!   which letters travel.
 //! - [`timestamp`]: HL7 times, local to the sender.
 //! - [`refusal`]: what is wrong with a message: an ERR-3 code and a place, never a value.
 //!
@@ -23,18 +26,22 @@
 //! `Debug` of every type here that can hold patient data shows its shape alone.
 //!
 //! # Dependencies
-//! `time` holds dates; `thiserror` words the errors. The character sets of PAM-FR differ from
+//! `time` holds dates; `thiserror` words the errors; `base64` reads documents in OBX-5;
+//! `quick-xml` reads letters, `zip` packs them; `serde` keeps what they say. The character sets of PAM-FR differ from
 //! Unicode in eight code points, so their table is here: the `encoding_rs` tables follow the
 //! WHATWG, which reads `8859/1` as windows-1252.
 
 pub mod ack;
 pub mod adt;
 pub mod batch;
+pub mod cda;
+pub mod document;
 pub mod er7;
 pub mod mllp;
 pub mod refusal;
 pub mod timestamp;
 pub mod write;
+pub mod xdm;
 pub mod zam;
 
 mod error;

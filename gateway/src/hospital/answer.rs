@@ -3,6 +3,7 @@
 use liaison_base::civil::legal_time;
 use liaison_hl7::ack::{Stamp, acknowledge, acknowledge_unreadable};
 use liaison_hl7::adt::AdtEvent;
+use liaison_hl7::document::DocumentEvent;
 use liaison_hl7::er7::Message;
 use liaison_hl7::{Error, Refusal};
 use liaison_mail::EnvelopeId;
@@ -38,6 +39,33 @@ pub(super) async fn answer(feed: &Feed, bytes: Vec<u8>, from: &str) -> Result<An
         }
         Ok(message) => message,
     };
+    if DocumentEvent::concerns(&message) {
+        let taken = match DocumentEvent::parse(&message) {
+            Err(error) => Err(refusal_of(&error)?),
+            Ok(event) => feed
+                .take_document(event, bytes.clone())
+                .await
+                .map_err(|error| format!("nothing was kept, nothing is acknowledged: {error}"))?,
+        };
+        return Ok(match taken {
+            Err(refusal) => {
+                tracing::warn!(from, reason = %refusal, "feed: document refused");
+                refused(acknowledge(&message, Err(refusal), &stamp))
+            }
+            Ok(taken) => {
+                tracing::info!(
+                    from,
+                    outcome = taken.outcome,
+                    notices = taken.notices,
+                    "feed: document taken"
+                );
+                Answer {
+                    reply: acknowledge(&message, Ok(()), &stamp),
+                    taken: true,
+                }
+            }
+        });
+    }
     let event = match AdtEvent::parse(&message) {
         Err(error) => {
             let refusal = refusal_of(&error)?;

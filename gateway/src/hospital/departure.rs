@@ -21,6 +21,7 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use super::feed::{Effects, Feed, Parts};
 use crate::GatewayError;
 use crate::notices::anticipation::{remind, reminder_times};
+use crate::notices::enclosure::{Enclosures, names_by_ins};
 use crate::notices::explain::named;
 use crate::notices::text::TaskView;
 use crate::notices::{
@@ -162,10 +163,12 @@ impl Feed {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    sqlx::query("DELETE FROM feed_message WHERE received_at < $1")
-                        .bind(before)
-                        .execute(tx)
-                        .await?;
+                    for text in [
+                        "DELETE FROM feed_message WHERE received_at < $1",
+                        "DELETE FROM letter WHERE received_at < $1",
+                    ] {
+                        sqlx::query(text).bind(before).execute(&mut *tx).await?;
+                    }
                     Ok::<_, GatewayError>(())
                 })
             })
@@ -283,7 +286,11 @@ impl Parts {
         if planned.ward_task != Some(WardTask::PrivacyIncident) {
             planned.person = episode.person.clone();
         }
-        let mut notices = planned.issue(number, &self.rules)?;
+        let enclosed = match planned.kind.encloses() {
+            true => self.enclosures(tx, episode).await?,
+            false => Enclosures::default(),
+        };
+        let mut notices = planned.issue_with(number, &self.rules, &enclosed)?;
         for notice in &mut notices {
             (notice.number, notice.version) = (number, version);
             let draft = self.draft(notice)?;
@@ -450,8 +457,10 @@ impl Parts {
         let shown = format!("INS : {ins}");
         for lane in lanes {
             self.drafts
-                .amend(tx, &lane, |text| {
-                    text.replace(&shown, "identité sans INS qualifiée")
+                .amend(tx, &lane, |text, attachments| {
+                    *text = text.replace(&shown, "identité sans INS qualifiée");
+                    // What names the person to machines does so by the INS.
+                    attachments.retain(|file| !names_by_ins(&file.media_type));
                 })
                 .await?;
         }
@@ -491,6 +500,7 @@ impl Parts {
                 text: notice.text.clone(),
                 in_reply_to: follows,
                 ask_receipt: notice.expected_reply != ExpectedReply::Nothing,
+                attachments: notice.attachments.clone(),
             },
         })
     }

@@ -30,6 +30,7 @@ pub const SCHEMA: Schema = Schema {
         include_str!("0001_hospital.sql"),
         include_str!("0002_waiting.sql"),
         include_str!("0003_circle.sql"),
+        include_str!("0004_letter.sql"),
     ],
 };
 
@@ -197,7 +198,8 @@ impl Parts {
             taken.notices += one.notices;
             self.episodes.save(tx, &episode, now).await?;
         }
-        self.keep(tx, (event, raw), &taken, now).await?;
+        self.keep(tx, (event.trigger.as_str(), raw), &taken, now)
+            .await?;
         Ok(taken)
     }
 
@@ -388,10 +390,11 @@ impl Parts {
         false
     }
 
-    async fn keep(
+    /// Keeps a message as it came.
+    pub(super) async fn keep(
         &self,
         tx: &mut AnyConnection,
-        (event, raw): (&AdtEvent, &[u8]),
+        (trigger, raw): (&str, &[u8]),
         taken: &Taken,
         now: OffsetDateTime,
     ) -> Result<(), GatewayError> {
@@ -402,7 +405,7 @@ impl Parts {
         )
         .bind(id.as_str())
         .bind(millis(now))
-        .bind(event.trigger.as_str())
+        .bind(trigger)
         .bind(&taken.outcome)
         .bind(self.key.seal("message", raw)?)
         .execute(tx)

@@ -10,6 +10,7 @@
 //! - [`feed`]: one message to its commit. `episodes`: the table of stays.
 //! - `departure`: waiting, leaving in order, reminders, tasks for the ward.
 //! - `back`: what became of a notice, to the system whose message it came from.
+//! - `documents`: letters and results, to their commit.
 //! - [`held`]: what waits for a person's decision.
 //! - [`care_circles`]: the file of who looks after whom. [`circle_import`]: the same as a table.
 //! - [`circles`]: the store of who looks after whom.
@@ -24,6 +25,7 @@ pub mod network;
 mod answer;
 pub(crate) mod back;
 mod departure;
+mod documents;
 mod drop_folder;
 mod episodes;
 mod listener;

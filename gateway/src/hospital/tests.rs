@@ -2,6 +2,7 @@
 //! what a crash or a fault leaves behind.
 
 mod circles;
+mod documents;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -83,6 +83,8 @@ pub enum Silence {
     NobodyConcerned,
     /// The site's rules say nothing about this unit.
     SilentUnit,
+    /// A document or a result of a stay that has not ended: it goes with the discharge.
+    NotDischarged,
     /// A message about identities that does not say which.
     UnknownDossier,
 }
@@ -167,6 +169,7 @@ impl fmt::Display for Silence {
             Silence::NotFollowed => "an emergency visit of somebody whom nobody follows",
             Silence::NobodyConcerned => "nobody around the person is concerned",
             Silence::SilentUnit => "the site's rules keep this unit silent",
+            Silence::NotDischarged => "the stay has not ended: it goes with the discharge",
             Silence::UnknownDossier => {
                 "it names no patient number or dossier to take (MRG-1, MRG-3, PID-18)"
             }

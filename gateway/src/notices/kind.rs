@@ -37,6 +37,10 @@ pub enum Kind {
     LeaveStart,
     /// « Retour de permission ».
     LeaveEnd,
+    /// « Lettre de liaison », which came after the person had left.
+    Letter,
+    /// « Résultat attendu disponible », after the person had left.
+    PendingResult,
     /// « ANNULE l'avis n° … ».
     Cancellation {
         /// The notice that no longer holds.
@@ -63,12 +67,19 @@ pub enum Slot {
     LeaveStart,
     /// That a leave ended.
     LeaveEnd,
+    /// That a document is there.
+    Letter,
+    /// That a result is there.
+    Result,
 }
 
 impl Slot {
     /// Whether a stay can state it several times, each by a movement of its own.
     pub fn repeats(self) -> bool {
-        matches!(self, Slot::FollowUp | Slot::LeaveStart | Slot::LeaveEnd)
+        matches!(
+            self,
+            Slot::FollowUp | Slot::LeaveStart | Slot::LeaveEnd | Slot::Letter | Slot::Result
+        )
     }
 }
 
@@ -98,7 +109,7 @@ pub enum ExpectedReply {
 
 impl Kind {
     /// Every kind but the cancellation.
-    pub const STATED: [Kind; 14] = [
+    pub const STATED: [Kind; 16] = [
         Kind::Admission,
         Kind::EmergencyVisit,
         Kind::EmergencyEnd,
@@ -113,6 +124,8 @@ impl Kind {
         Kind::Death,
         Kind::LeaveStart,
         Kind::LeaveEnd,
+        Kind::Letter,
+        Kind::PendingResult,
     ];
 
     /// Its name in rules and in the file name of its template.
@@ -132,6 +145,8 @@ impl Kind {
             Kind::Death => "death",
             Kind::LeaveStart => "leave_start",
             Kind::LeaveEnd => "leave_end",
+            Kind::Letter => "letter",
+            Kind::PendingResult => "pending_result",
             Kind::Cancellation { .. } => "cancellation",
         }
     }
@@ -153,6 +168,8 @@ impl Kind {
             Kind::Death => "Décès",
             Kind::LeaveStart => "Permission",
             Kind::LeaveEnd => "Retour de permission",
+            Kind::Letter => "Lettre de liaison",
+            Kind::PendingResult => "Résultat attendu disponible",
             Kind::Cancellation { .. } => "Annulation",
         }
     }
@@ -174,6 +191,8 @@ impl Kind {
             | Kind::Death => Slot::Discharge,
             Kind::LeaveStart => Slot::LeaveStart,
             Kind::LeaveEnd => Slot::LeaveEnd,
+            Kind::Letter => Slot::Letter,
+            Kind::PendingResult => Slot::Result,
             Kind::Cancellation { .. } => return None,
         })
     }
@@ -188,6 +207,7 @@ impl Kind {
                 | Kind::PlannedAdmission
                 | Kind::LeaveStart
                 | Kind::LeaveEnd
+                | Kind::Letter
         )
     }
 
@@ -200,6 +220,11 @@ impl Kind {
                 | Kind::ReturnToNursingHome
                 | Kind::EmergencyEnd
         )
+    }
+
+    /// Whether the discharge letter goes with it.
+    pub fn encloses(&self) -> bool {
+        self.is_return() || matches!(self, Kind::Letter)
     }
 
     /// Whether the pending tasks and escalations of the stay end with it.

@@ -12,6 +12,8 @@
 //! - [`recipients`]: who gets which kind, with which urgency.
 //! - [`circle`]: the people and services around a patient.
 //! - [`carried`]: who was told in an earlier stay of the person.
+//! - [`after_discharge`]: letters and results that come when the person has left.
+//! - [`enclosure`]: what goes with a notice. [`bundle`]: the notice for machines, in FHIR.
 //! - [`anticipation`]: planned discharges said again, two days and one day before.
 //! - [`calendar`]: nights, weekends and French public holidays.
 //! - [`rules`]: what a site may change: who is told, how urgently, after how long.
@@ -37,12 +39,15 @@
 //! No diagnosis, no reason, no psychiatric status and no name of a unit unless the site lists it
 //! as harmless: the unit prints as « Service hospitalier » with its telephone.
 
+pub mod after_discharge;
 pub mod anticipation;
+pub mod bundle;
 pub mod calendar;
 pub mod carried;
 pub mod circle;
 pub mod decide;
 pub mod decision;
+pub mod enclosure;
 pub mod episode;
 pub mod explain;
 pub mod french;

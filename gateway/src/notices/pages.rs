@@ -11,6 +11,7 @@
 //! | `correction`, `cancelled` | the first line of a new version; what is cancelled |
 //! | `reminder` | for a planned discharge said again: in how many days |
 //! | `person`, `at`, `recorded`, `unit`, `hospital`, `phone`, `destination`, `planning`, `expected_return` | texts; empty where nothing is known |
+//! | `letter`, `changes` | how the discharge letter is enclosed, empty where it is not; what it changes in the treatment, a line each |
 //! | `role`, `at_home` | `family_doctor`, `nursing_home`, `home_nurse`, `home_care_service`, `home_hospitalisation`, `pharmacy`, `coordination`; whether they care for people at home |
 //! | `reply` | `taken_charge`, `arrival` or `nothing` |
 //!
@@ -75,6 +76,7 @@ macro_rules! built_in {
 }
 
 built_in! {
+    "notices/_changes.txt"
     "notices/_documents.txt"
     "notices/_from.txt"
     "notices/_head.txt"
@@ -88,7 +90,9 @@ built_in! {
     "notices/emergency_visit.txt"
     "notices/leave_end.txt"
     "notices/leave_start.txt"
+    "notices/letter.txt"
     "notices/outpatient_follow_up.txt"
+    "notices/pending_result.txt"
     "notices/planned_admission.txt"
     "notices/planned_discharge.txt"
     "notices/return_to_nursing_home.txt"

@@ -14,6 +14,9 @@ pub struct Person {
     pub ipp: String,
     /// The INS, only while the identity is validated.
     pub ins: Option<String>,
+    /// The OID of its authority: whether it is a NIR or a NIA.
+    #[serde(default)]
+    pub ins_oid: Option<String>,
     /// Family name at birth.
     pub birth_family: Option<String>,
     /// Family name used.
@@ -35,6 +38,7 @@ impl Person {
         Person {
             ipp: patient.ipp.clone(),
             ins: patient.qualified_ins().map(|ins| ins.value.clone()),
+            ins_oid: patient.qualified_ins().map(|ins| ins.kind.oid().to_owned()),
             birth_family: patient.name.birth_family.clone(),
             used_family: patient.name.used_family.clone(),
             given: patient.name.given.clone(),

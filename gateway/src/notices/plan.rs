@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::circle::{Role, Target};
+use super::enclosure::Enclosures;
 use super::episode::{Episode, Issued};
 use super::kind::{ExpectedReply, Kind, Urgency};
 use super::movement::MovementKey;
@@ -15,6 +16,7 @@ use super::recipients::Recipient;
 use super::rules::Rules;
 use super::statement::Statement;
 use super::text;
+use crate::outbound::Attachment;
 
 /// A notice that has no number yet. Serialises, so that one held for a human can be kept, sealed.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -102,6 +104,8 @@ pub struct Notice {
     pub subject: String,
     /// Body, plain text in French, lines ended by LF.
     pub text: String,
+    /// What goes with it: for machines, and the letter where there is one.
+    pub attachments: Vec<Attachment>,
     /// The word that closes the loop.
     pub expected_reply: ExpectedReply,
     /// The notice (number, version) that this one follows in its thread, for `In-Reply-To`.
@@ -136,6 +140,19 @@ impl Planned {
     /// # Errors
     /// [`PageError`] when a site's own template fails on this notice.
     pub fn issue(&self, fresh: NoticeNumber, rules: &Rules) -> Result<Vec<Notice>, PageError> {
+        self.issue_with(fresh, rules, &Enclosures::default())
+    }
+
+    /// As [`Planned::issue`], with what the hospital has given to enclose.
+    ///
+    /// # Errors
+    /// [`PageError`] when a site's own template fails on this notice.
+    pub fn issue_with(
+        &self,
+        fresh: NoticeNumber,
+        rules: &Rules,
+        enclosed: &Enclosures,
+    ) -> Result<Vec<Notice>, PageError> {
         let (number, version) = self.identity(fresh);
         let follows = self
             .earlier
@@ -148,6 +165,7 @@ impl Planned {
                 number,
                 version,
                 rules,
+                enclosed,
             };
             Ok(Notice {
                 number,
@@ -158,6 +176,7 @@ impl Planned {
                 target: recipient.target.clone(),
                 subject: page.subject(),
                 text: page.body()?,
+                attachments: page.attachments(),
                 expected_reply: self.expected_reply(recipient.role),
                 follows,
                 reminder: self.reminder,
@@ -187,7 +206,9 @@ impl Planned {
             (Kind::ReturnToNursingHome | Kind::EmergencyEnd, Role::NursingHome) => {
                 ExpectedReply::Arrival
             }
-            (Kind::Death | Kind::LeaveStart | Kind::LeaveEnd, _) => ExpectedReply::Nothing,
+            (Kind::Death | Kind::LeaveStart | Kind::LeaveEnd | Kind::Letter, _) => {
+                ExpectedReply::Nothing
+            }
             _ => ExpectedReply::TakenCharge,
         }
     }

@@ -410,6 +410,18 @@ fn defaults() -> BTreeMap<Kind, NoticeRule> {
                 Some(Normal),
             ),
         ),
+        (
+            Kind::Letter,
+            rule(
+                &[
+                    (FamilyDoctor, Normal),
+                    (NursingHome, Normal),
+                    (Pharmacy, Normal),
+                ],
+                None,
+            ),
+        ),
+        (Kind::PendingResult, rule(&[(FamilyDoctor, Normal)], None)),
         (Kind::LeaveStart, leave()),
         (Kind::LeaveEnd, leave()),
     ])

@@ -6,7 +6,9 @@ use liaison_directory_client::Rpps;
 use serde::Serialize;
 use time::macros::{date, datetime};
 
+use super::bundle;
 use super::circle::{Role, Target};
+use super::enclosure::Enclosures;
 use super::french::{Moment, numeric, ordinal};
 use super::kind::{ExpectedReply, Kind, Urgency};
 use super::number::NoticeNumber;
@@ -16,6 +18,7 @@ use super::plan::{Earlier, Planned, WardTask};
 use super::recipients::Recipient;
 use super::rules::{Hospital, Rules};
 use super::statement::{Destination, Lateness, Statement};
+use crate::outbound::Attachment;
 
 /// One notice for one recipient, about to be worded.
 pub(super) struct Page<'a> {
@@ -24,6 +27,7 @@ pub(super) struct Page<'a> {
     pub(super) number: NoticeNumber,
     pub(super) version: u32,
     pub(super) rules: &'a Rules,
+    pub(super) enclosed: &'a Enclosures,
 }
 
 impl Page<'_> {
@@ -55,6 +59,17 @@ impl Page<'_> {
             self.planned.person.words(),
             self.number
         )
+    }
+
+    /// What goes with the text: the same for machines, and the letter.
+    pub(super) fn attachments(&self) -> Vec<Attachment> {
+        let mut found = vec![Attachment {
+            name: "avis.json".to_owned(),
+            media_type: bundle::MEDIA_TYPE.to_owned(),
+            bytes: bundle::of(self),
+        }];
+        found.extend(self.enclosed.files_for(self.recipient.role, self.planned));
+        found
     }
 
     /// The body.
@@ -139,6 +154,8 @@ impl Page<'_> {
             risky: planned.ward_task == Some(WardTask::RiskyDischarge)
                 || (statement.kind == Kind::PlannedDischarge
                     && rules.calendar.is_after_hours(statement.at)),
+            letter: self.enclosed.letter_words(recipient.role),
+            changes: self.enclosed.change_words(recipient.role),
             no_family_doctor: planned.missing.contains(&Role::FamilyDoctor),
             role: recipient.role,
             at_home: matches!(
@@ -198,6 +215,8 @@ struct View {
     expected_return: Option<String>,
     through_emergency: bool,
     risky: bool,
+    letter: Option<String>,
+    changes: Vec<String>,
     no_family_doctor: bool,
     role: Role,
     at_home: bool,
@@ -244,14 +263,17 @@ pub(super) fn try_all(pages: &Pages) -> Result<(), PageError> {
                     target: target.clone(),
                     urgency: Urgency::Urgent,
                 };
-                let page = Page {
-                    planned: &planned,
-                    recipient: &recipient,
-                    number,
-                    version: 1,
-                    rules: &rules,
-                };
-                page.body_by(pages)?;
+                for enclosed in [Enclosures::default(), Enclosures::made_up()] {
+                    let page = Page {
+                        planned: &planned,
+                        recipient: &recipient,
+                        number,
+                        version: 1,
+                        rules: &rules,
+                        enclosed: &enclosed,
+                    };
+                    page.body_by(pages)?;
+                }
             }
         }
     }

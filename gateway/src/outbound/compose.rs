@@ -1,11 +1,11 @@
 //! The readable message of a draft, made once the addresses are known.
 
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message, SinglePart};
+use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 use liaison_mail::{Address, MessageId, header};
 use time::OffsetDateTime;
 
-use super::{Content, Draft};
+use super::{Attachment, Content, Draft};
 use crate::GatewayError;
 
 /// Makes the complete inner message of a draft for these recipients.
@@ -29,6 +29,7 @@ pub fn compose(
             text,
             in_reply_to,
             ask_receipt,
+            attachments,
         } => letter(&Letter {
             from: (&draft.from, from_name),
             to: recipients,
@@ -37,6 +38,7 @@ pub fn compose(
             ask_receipt: *ask_receipt,
             subject,
             text,
+            attachments,
             date,
         }),
     }
@@ -53,10 +55,11 @@ pub(crate) struct Letter<'a> {
     pub(crate) ask_receipt: bool,
     pub(crate) subject: &'a str,
     pub(crate) text: &'a str,
+    pub(crate) attachments: &'a [Attachment],
     pub(crate) date: OffsetDateTime,
 }
 
-/// Makes a complete message of one text part.
+/// Makes a complete message: the text, the same in HTML, and what goes with it.
 pub(crate) fn letter(letter: &Letter<'_>) -> Result<Vec<u8>, GatewayError> {
     let (from, name) = letter.from;
     let mut builder = Message::builder()
@@ -72,20 +75,62 @@ pub(crate) fn letter(letter: &Letter<'_>) -> Result<Vec<u8>, GatewayError> {
             .in_reply_to(id.to_string())
             .references(id.to_string());
     }
-    let mut message = builder
-        .singlepart(
-            SinglePart::builder()
-                .header(ContentType::TEXT_PLAIN)
-                .header(ContentTransferEncoding::QuotedPrintable)
-                .body(letter.text.replace('\n', "\r\n")),
-        )
-        .map_err(|_| GatewayError::Stored("addresses of a letter"))?;
+    let part = |kind: ContentType, text: &str| {
+        SinglePart::builder()
+            .header(kind)
+            .header(ContentTransferEncoding::QuotedPrintable)
+            .body(text.replace('\n', "\r\n"))
+    };
+    let plain = part(ContentType::TEXT_PLAIN, letter.text);
+    let composed = if letter.attachments.is_empty() {
+        builder.singlepart(plain)
+    } else {
+        // What a text reader shows stays first (RFC 2046 §5.1.4: the last that is understood).
+        let shown = MultiPart::alternative()
+            .singlepart(plain)
+            .singlepart(part(ContentType::TEXT_HTML, &html(letter.text)));
+        let mut whole = MultiPart::mixed().multipart(shown);
+        for attachment in letter.attachments {
+            let kind = ContentType::parse(&attachment.media_type)
+                .map_err(|_| GatewayError::Stored("media type of an attachment"))?;
+            let file = lettre::message::Attachment::new(attachment.name.clone());
+            whole = whole.singlepart(file.body(attachment.bytes.clone(), kind));
+        }
+        builder.multipart(whole)
+    };
+    let mut message = composed.map_err(|_| GatewayError::Stored("addresses of a letter"))?;
     let headers = message.headers_mut();
     headers.insert_raw(raw("Auto-Submitted", "auto-generated".to_owned()));
     if letter.ask_receipt {
         headers.insert_raw(raw("Disposition-Notification-To", from.to_string()));
     }
     Ok(message.formatted())
+}
+
+/// The lines of a text as a page of its own: the first larger, what has to be done in bold. No
+/// image, no link, nothing to be fetched.
+fn html(text: &str) -> String {
+    let mut page = String::from(
+        "<!DOCTYPE html>\n<html lang=\"fr\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"></head>\n<body style=\"font:16px/1.4 sans-serif\">\n",
+    );
+    for (line, at) in text.lines().zip(0..) {
+        let line = line
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;");
+        let style = match at {
+            0 => " style=\"font-size:18px;font-weight:bold\"",
+            _ if line.starts_with("À FAIRE") => " style=\"font-weight:bold\"",
+            _ => "",
+        };
+        page.push_str("<p");
+        page.push_str(style);
+        page.push('>');
+        page.push_str(&line);
+        page.push_str("</p>\n");
+    }
+    page.push_str("</body></html>\n");
+    page
 }
 
 /// A client's message without its `Bcc`, with the identifier and the date that it must have.
@@ -165,6 +210,7 @@ mod tests {
             text: "À FAIRE : répondre « ARRIVÉE »\n".to_owned(),
             in_reply_to: None,
             ask_receipt: true,
+            attachments: Vec::new(),
         };
         let to = Address::parse("soins@ehpad.test").unwrap();
         let message = compose(

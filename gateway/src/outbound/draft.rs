@@ -1,5 +1,6 @@
 //! What is to be sent, durable before its sender is answered.
 
+use std::fmt;
 use std::sync::Arc;
 
 use liaison_base::clock::millis;
@@ -86,9 +87,30 @@ pub enum Content {
         in_reply_to: Option<MessageId>,
         /// Whether to ask for a receipt when it is opened.
         ask_receipt: bool,
+        /// What goes with it.
+        #[serde(default)]
+        attachments: Vec<Attachment>,
     },
     /// A report made by a program (an MDN), complete.
     Report(#[serde(with = "octets")] Vec<u8>),
+}
+
+/// A file that goes with a text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Its name, ASCII, which names nobody.
+    pub name: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Its octets.
+    #[serde(with = "octets")]
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Attachment({}, {} octets)", self.name, self.bytes.len())
+    }
 }
 
 /// The drafts of this gateway.
@@ -194,7 +216,7 @@ impl Drafts {
         Ok(())
     }
 
-    /// Changes the text of the drafts of a lane that have not been handed over.
+    /// Changes the text and the attachments of the drafts of a lane that have not been handed over.
     ///
     /// # Errors
     /// [`GatewayError`]; the caller's transaction must then fail.
@@ -202,7 +224,7 @@ impl Drafts {
         &self,
         tx: &mut AnyConnection,
         lane: &[u8],
-        change: impl Fn(&str) -> String + Sync,
+        change: impl Fn(&mut String, &mut Vec<Attachment>) + Sync,
     ) -> Result<(), GatewayError> {
         let rows = sqlx::query("SELECT envelope, content FROM draft WHERE lane = $1")
             .bind(lane.to_vec())
@@ -215,10 +237,13 @@ impl Drafts {
                 .open(&envelope, &row.try_get::<Vec<u8>, _>("content")?)?;
             let mut draft: Draft =
                 serde_json::from_slice(&plain).map_err(|_| GatewayError::Stored("draft"))?;
-            let Content::Text { text, .. } = &mut draft.content else {
+            let Content::Text {
+                text, attachments, ..
+            } = &mut draft.content
+            else {
                 continue;
             };
-            *text = change(text);
+            change(text, attachments);
             let plain = serde_json::to_vec(&draft)
                 .map_err(|_| GatewayError::Stored("draft to be written"))?;
             sqlx::query("UPDATE draft SET content = $2 WHERE envelope = $1")
@@ -246,6 +271,13 @@ impl Drafts {
     /// The texts of the drafts, oldest first.
     #[cfg(test)]
     pub(crate) async fn texts(&self) -> Vec<String> {
+        let contents = self.contents().await;
+        contents.into_iter().map(|(text, _)| text).collect()
+    }
+
+    /// The texts of the drafts with what goes with them, oldest first.
+    #[cfg(test)]
+    pub(crate) async fn contents(&self) -> Vec<(String, Vec<Attachment>)> {
         let rows = sqlx::query("SELECT envelope, content FROM draft ORDER BY rowid")
             .fetch_all(self.store.read())
             .await
@@ -255,8 +287,10 @@ impl Drafts {
                 let (envelope, sealed): (String, Vec<u8>) = (row.get(0), row.get(1));
                 let plain = self.key.open(&envelope, &sealed).unwrap();
                 match serde_json::from_slice::<Draft>(&plain).unwrap().content {
-                    Content::Text { text, .. } => text,
-                    _ => String::new(),
+                    Content::Text {
+                        text, attachments, ..
+                    } => (text, attachments),
+                    _ => Default::default(),
                 }
             })
             .collect()

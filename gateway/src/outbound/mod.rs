@@ -29,7 +29,7 @@ mod held;
 mod submitted;
 mod worker;
 
-pub use draft::{Content, Draft, Drafts, Loop, Wanted};
+pub use draft::{Attachment, Content, Draft, Drafts, Loop, Wanted};
 pub use worker::Outbound;
 
 pub(crate) use submitted::Submitted;

@@ -349,6 +349,7 @@ impl Register {
             urgency: Urgency::Normal,
             closed_loop: Loop::Open,
             content: Content::Text {
+                attachments: Vec::new(),
                 subject: format!("Accusé de réception du signalement {number}"),
                 text,
                 in_reply_to: answer.cites,

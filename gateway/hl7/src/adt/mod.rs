@@ -21,7 +21,7 @@ pub mod movement;
 pub mod patient;
 pub mod trigger;
 
-mod text;
+pub(crate) mod text;
 
 use std::fmt;
 

@@ -9,7 +9,7 @@ const MAX_CHARS: usize = 250;
 ///
 /// Control characters become spaces: a value ends up in mail headers and on paper, where it must
 /// not begin a new line.
-pub(super) fn clean(element: Element<'_>) -> Option<String> {
+pub(crate) fn clean(element: Element<'_>) -> Option<String> {
     if !element.has_value() {
         return None;
     }
