@@ -20,7 +20,7 @@
 //! # Dependencies
 //! `lettre` composes, `mail-parser` reads; `imap-codec` reads and writes IMAP; `ring` seals
 //! at rest; `csv` reads tables of care circles; `uuid` names the
-//! parts of a FHIR message; `askama` holds the French texts in templates; `sqlx`
+//! parts of a FHIR message; `axum` on `hyper` serves events over HTTPS; `askama` holds the French texts in templates; `sqlx`
 //! through `liaison-store`; S/MIME and HL7 are crates of their own, without I/O.
 
 pub mod accounts;
@@ -229,6 +229,15 @@ impl Gateway {
                 feed,
                 allow: hospital.allow.clone(),
             };
+            if let Some(http) = &hospital.http {
+                let http_door = hospital::http::Door {
+                    feed: door.feed.clone(),
+                    allow: hospital.allow.clone(),
+                    settings: http.clone(),
+                };
+                let identity = tls::Identity::load(&settings.certificate, &settings.key)?;
+                hospital::http::serve(http_door, identity, shutdown).await?;
+            }
             if let Some(listen) = hospital.mllp {
                 hospital::serve_plain(door.clone(), listen, shutdown).await?;
             }

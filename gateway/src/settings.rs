@@ -130,6 +130,9 @@ pub struct HospitalSettings {
     /// A folder into which hospital systems write files of HL7 v2.
     #[serde(default)]
     pub drop_folder: Option<DropFolderSettings>,
+    /// Where FHIR and plain JSON arrive over HTTPS; absent: nowhere.
+    #[serde(default)]
+    pub http: Option<HttpSettings>,
     /// How the hospital's system is told what became of each notice; absent: not at all.
     #[serde(default)]
     pub back: Option<BackSettings>,
@@ -158,6 +161,49 @@ pub struct DropFolderSettings {
     /// hold patients' data in clear: somebody then has to erase them.
     #[serde(default)]
     pub keep_done: bool,
+}
+
+/// Events over HTTPS, in FHIR or plain JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Where: `0.0.0.0:8443`.
+    pub listen: SocketAddr,
+    /// PEM file of the authorities that vouch for clients' certificates; with it a connection
+    /// without one is refused.
+    #[serde(default)]
+    pub anchors: Option<PathBuf>,
+    /// Who may call.
+    #[serde(default, rename = "client")]
+    pub clients: Vec<HttpClient>,
+}
+
+/// A system that sends events over HTTPS.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpClient {
+    /// Its name, in the log and in what is sent back to the hospital's system.
+    pub name: String,
+    /// The facility whose stays it speaks of: MSH-4 of the same hospital's HL7 v2, if it has one.
+    pub facility: String,
+    /// The file of its bearer token, at least 16 characters, mode 0600.
+    #[serde(default)]
+    pub token: Option<PathBuf>,
+    /// Instead: the PEM file of its own certificate.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// What it may: `fhir`, `notices`.
+    pub may: Vec<HttpScope>,
+}
+
+/// What a client over HTTPS may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpScope {
+    /// `/fhir`.
+    Fhir,
+    /// `/v1/notices`.
+    Notices,
 }
 
 /// How a hospital's system is told what became of each notice.

@@ -8,6 +8,7 @@
 )]
 
 mod a_connection_cut_at_any_octet_loses_and_doubles_nothing;
+mod a_discharge_letter_travels_with_the_notice_and_passes_independent_checkers;
 mod a_discharge_notice_reaches_the_nursing_home;
 mod a_gigabyte_announced_before_login_is_refused;
 mod a_mail_in_anothers_name_is_not_submitted;
@@ -32,6 +33,7 @@ mod bad_input_to_the_smime_tools_is_refused_by_name;
 mod correspondents;
 mod curl_lists_and_fetches_mail;
 mod curl_submits_a_letter_with_an_attachment;
+mod events_over_https_are_taken_once;
 mod garbage_at_any_door_is_sent_away;
 mod mail_clients_find_people_over_ldap;
 mod mbsync_carries_mail_and_flags_both_ways;

@@ -19,6 +19,7 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("relay/mail/src/header.rs", &["mail_header"]),
     ("relay/mail/src/dsn.rs", &["mail_dsn"]),
     ("relay/mail/src/mdn.rs", &["mail_mdn"]),
+    ("gateway/hl7/src/fhir/mod.rs", &["hl7_fhir"]),
     ("gateway/hl7/src/mllp.rs", &["hl7_mllp"]),
     ("gateway/hl7/src/batch.rs", &["hl7_batch"]),
     ("gateway/hl7/src/cda.rs", &["hl7_document"]),

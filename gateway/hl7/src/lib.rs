@@ -14,6 +14,7 @@
 //! - [`document`]: documents and results that a hospital pushes (MDM, ORU).
 //! - [`cda`]: what a discharge letter says that a machine can act on. [`xdm`]: the zip file in
 //!   which letters travel.
+//! - [`fhir`]: the same events, letters and treatments out of FHIR R4 bundles.
 //! - [`timestamp`]: HL7 times, local to the sender.
 //! - [`refusal`]: what is wrong with a message: an ERR-3 code and a place, never a value.
 //!
@@ -27,7 +28,8 @@
 //!
 //! # Dependencies
 //! `time` holds dates; `thiserror` words the errors; `base64` reads documents in OBX-5;
-//! `quick-xml` reads letters, `zip` packs them; `serde` keeps what they say. The character sets of PAM-FR differ from
+//! `quick-xml` reads letters, `zip` packs them; `serde` keeps what they say;
+//! `serde_json` reads FHIR. The character sets of PAM-FR differ from
 //! Unicode in eight code points, so their table is here: the `encoding_rs` tables follow the
 //! WHATWG, which reads `8859/1` as windows-1252.
 
@@ -37,6 +39,7 @@ pub mod batch;
 pub mod cda;
 pub mod document;
 pub mod er7;
+pub mod fhir;
 pub mod mllp;
 pub mod refusal;
 pub mod timestamp;

@@ -166,6 +166,7 @@ impl Feed {
                     for text in [
                         "DELETE FROM feed_message WHERE received_at < $1",
                         "DELETE FROM letter WHERE received_at < $1",
+                        "DELETE FROM http_request WHERE answered_at < $1",
                     ] {
                         sqlx::query(text).bind(before).execute(&mut *tx).await?;
                     }

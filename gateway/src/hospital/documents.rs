@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use liaison_base::civil::legal_time;
 use liaison_base::clock::millis;
-use liaison_hl7::cda;
+use liaison_hl7::cda::{self, Change};
 use liaison_hl7::document::{DocumentEvent, File, Format, Matter};
 use liaison_hl7::timestamp::Timestamp;
 use liaison_hl7::{Code, Refusal};
@@ -36,12 +36,38 @@ impl Feed {
         event: DocumentEvent,
         raw: Vec<u8>,
     ) -> Result<TakenOrRefused, GatewayError> {
+        self.take_letters(event, Vec::new(), raw).await
+    }
+
+    /// As [`Feed::take_document`], with a list of treatments that came beside the letters, or
+    /// alone.
+    ///
+    /// # Errors
+    /// [`GatewayError`]: a fault of ours; nothing was kept and nothing may be acknowledged.
+    pub(super) async fn take_letters(
+        &self,
+        event: DocumentEvent,
+        changes: Vec<Change>,
+        raw: Vec<u8>,
+    ) -> Result<TakenOrRefused, GatewayError> {
         let parts = std::sync::Arc::clone(&self.0);
         let now = self.0.clock.now();
-        let letters = match letters(&event, now) {
+        let mut letters = match letters(&event, now) {
             Ok(letters) => letters,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if !changes.is_empty() {
+            letters.push(Letter {
+                id: format!("{}.treatments", event.control_id),
+                title: None,
+                received: words(now),
+                received_at: stamp(now),
+                format: None,
+                content: String::new(),
+                patients: Vec::new(),
+                changes,
+            });
+        }
         let (taken, effects) = self
             .0
             .store
@@ -61,10 +87,6 @@ impl Feed {
 
 /// What a message gives to keep. The letters are read before anything waits for the database.
 fn letters(event: &DocumentEvent, now: OffsetDateTime) -> Result<Vec<Letter>, Refusal> {
-    let received = Moment {
-        at: legal_time(now),
-        has_time: true,
-    };
     let read = |(file, at): (&File, usize)| {
         let mut letter = Letter {
             id: match event.id.as_str() {
@@ -72,8 +94,8 @@ fn letters(event: &DocumentEvent, now: OffsetDateTime) -> Result<Vec<Letter>, Re
                 id => format!("{id}.{at}"),
             },
             title: file.title.clone(),
-            received: received.words(),
-            received_at: Timestamp::format(time::PrimitiveDateTime::new(now.date(), now.time())),
+            received: words(now),
+            received_at: stamp(now),
             format: Some(FileFormat::from(file.format)),
             content: STANDARD.encode(&file.bytes),
             patients: Vec::new(),
@@ -90,6 +112,19 @@ fn letters(event: &DocumentEvent, now: OffsetDateTime) -> Result<Vec<Letter>, Re
         Ok(letter)
     };
     event.files.iter().zip(1..).map(read).collect()
+}
+
+fn words(now: OffsetDateTime) -> String {
+    let received = Moment {
+        at: legal_time(now),
+        has_time: true,
+    };
+    received.words()
+}
+
+/// UTC.
+fn stamp(now: OffsetDateTime) -> String {
+    Timestamp::format(time::PrimitiveDateTime::new(now.date(), now.time()))
 }
 
 impl Parts {

@@ -31,6 +31,7 @@ pub const SCHEMA: Schema = Schema {
         include_str!("0002_waiting.sql"),
         include_str!("0003_circle.sql"),
         include_str!("0004_letter.sql"),
+        include_str!("0005_http.sql"),
     ],
 };
 
@@ -164,7 +165,8 @@ impl Parts {
         }
     }
 
-    async fn commit(
+    /// Everything that follows from one event, in the transaction of the caller.
+    pub(super) async fn commit(
         &self,
         tx: &mut AnyConnection,
         (event, raw): (&AdtEvent, &[u8]),

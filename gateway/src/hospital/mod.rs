@@ -6,6 +6,7 @@
 //! closed, so that the sender repeats (notices.md §2).
 //!
 //! - `listener`: connections, frames and answers. [`network`]: where they may come from.
+//! - [`http`]: FHIR and plain JSON over HTTPS.
 //! - `drop_folder`: files. `answer`: one message, however it came, to its acknowledgement.
 //! - [`feed`]: one message to its commit. `episodes`: the table of stays.
 //! - `departure`: waiting, leaving in order, reminders, tasks for the ward.
@@ -28,6 +29,7 @@ mod departure;
 mod documents;
 mod drop_folder;
 mod episodes;
+pub(crate) mod http;
 mod listener;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod circles;
 mod documents;
+mod faults;
 
 use std::path::Path;
 use std::sync::Arc;

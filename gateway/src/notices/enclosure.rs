@@ -98,15 +98,16 @@ impl Enclosures {
         if !gets_letters(role) {
             return None;
         }
-        let newest = self.letters.iter().rev();
-        let (format, letter) = newest
-            .filter_map(|letter| Some((letter.format?, letter)))
-            .next()?;
-        let format = match format {
-            FileFormat::Pdf => "PDF",
-            FileFormat::Cda => "document structuré",
+        let of_format = |format| self.letters.iter().any(|one| one.format == Some(format));
+        let formats = match (of_format(FileFormat::Pdf), of_format(FileFormat::Cda)) {
+            (true, true) => "PDF et document structuré",
+            (true, false) => "PDF",
+            (false, true) => "document structuré",
+            (false, false) => return None,
         };
-        Some(format!("jointe ({format}, reçue le {})", letter.received))
+        let mut newest = self.letters.iter().rev();
+        let letter = newest.find(|letter| letter.format.is_some())?;
+        Some(format!("jointe ({formats}, reçue le {})", letter.received))
     }
 
     /// What changes in the treatment, to who gives or takes care of it.

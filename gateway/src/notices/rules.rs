@@ -317,9 +317,7 @@ fn defaults() -> BTreeMap<Kind, NoticeRule> {
         Coordination, FamilyDoctor, HomeCareService, HomeHospitalisation, HomeNurse, NursingHome,
         Pharmacy,
     };
-    use Weight::{
-        InfoIfCare, Normal, Urgent, UrgentAfterHours, UrgentAfterHoursIfToldOfEntry, UrgentIfCare,
-    };
+    use Weight::{Normal, Urgent, UrgentAfterHours, UrgentAfterHoursIfToldOfEntry, UrgentIfCare};
     let at_home =
         |weight| [HomeNurse, HomeCareService, HomeHospitalisation].map(|role| (role, weight));
     let rule = |pairs: &[(Role, Weight)], carers: Option<Weight>| NoticeRule {
@@ -339,7 +337,6 @@ fn defaults() -> BTreeMap<Kind, NoticeRule> {
             Some(Urgent),
         )
     };
-    let leave = || rule(&[(NursingHome, InfoIfCare)], Some(InfoIfCare));
     BTreeMap::from([
         (
             Kind::Admission,
@@ -410,21 +407,38 @@ fn defaults() -> BTreeMap<Kind, NoticeRule> {
                 Some(Normal),
             ),
         ),
+    ])
+    .into_iter()
+    .chain(leaves_and_later())
+    .collect()
+}
+
+/// The rows of leaves, and of what comes when the person has left.
+fn leaves_and_later() -> [(Kind, NoticeRule); 4] {
+    use Role::{
+        FamilyDoctor, HomeCareService, HomeHospitalisation, HomeNurse, NursingHome, Pharmacy,
+    };
+    use Weight::{InfoIfCare, Normal};
+    let rule = |pairs: &[(Role, Weight)]| NoticeRule {
+        to: pairs.iter().copied().collect(),
+    };
+    let leave = || {
+        let carers = [NursingHome, HomeNurse, HomeCareService, HomeHospitalisation];
+        rule(&carers.map(|role| (role, InfoIfCare)))
+    };
+    [
         (
             Kind::Letter,
-            rule(
-                &[
-                    (FamilyDoctor, Normal),
-                    (NursingHome, Normal),
-                    (Pharmacy, Normal),
-                ],
-                None,
-            ),
+            rule(&[
+                (FamilyDoctor, Normal),
+                (NursingHome, Normal),
+                (Pharmacy, Normal),
+            ]),
         ),
-        (Kind::PendingResult, rule(&[(FamilyDoctor, Normal)], None)),
+        (Kind::PendingResult, rule(&[(FamilyDoctor, Normal)])),
         (Kind::LeaveStart, leave()),
         (Kind::LeaveEnd, leave()),
-    ])
+    ]
 }
 
 #[cfg(test)]

@@ -5,13 +5,17 @@ mod circle;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use liaison_base::civil::legal_time;
+use liaison_base::clock::{Clock as _, SystemClock};
 use liaison_gateway::desk::{Desk, HeldDraft};
 use liaison_gateway::hospital::held::{HeldNotice, Released};
 use liaison_gateway::notices::explain::{ExplainedNotice, Explainer, Explanation};
+use liaison_gateway::notices::pages::PageError;
 use liaison_gateway::notices::{CareCircle, Rules};
 use liaison_hl7::adt::AdtEvent;
 use liaison_hl7::batch;
 use liaison_hl7::er7::Message;
+use liaison_hl7::fhir::{self, Bundle};
 use liaison_mail::Address;
 use serde_json::json;
 
@@ -23,10 +27,10 @@ use circle::CircleCommand;
 
 #[derive(Subcommand)]
 pub(crate) enum NoticeCommand {
-    /// Tell what the messages of files (HL7 v2 in ER7, in order) would send to whom, how urgently
+    /// Tell what the messages of files (HL7 v2 in ER7 or FHIR bundles in JSON, in order) would send to whom, how urgently
     /// and why, without sending anything.
     Explain {
-        /// The files, each with one message, several, or a batch.
+        /// The files, each with one message, several, a batch, or one FHIR bundle.
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// The settings file of the gateway: its rules, texts and care circles are used.
@@ -111,21 +115,37 @@ fn explain(files: &[PathBuf], config: Option<&Path>, json: bool) -> Result<(), C
                 file.display()
             ))
         };
+        if bytes.trim_ascii_start().starts_with(b"{") {
+            let sender = fhir::Sender {
+                facility: "FHIR",
+                application: "FHIR",
+                local: legal_time,
+                now: legal_time(SystemClock.now()),
+            };
+            let event = Bundle::parse(&bytes)
+                .and_then(|bundle| fhir::event(&bundle, &sender))
+                .map_err(|fault| unusable(1, &fault))?;
+            show(&mut explainer, &event, json).map_err(|error| unusable(1, &error))?;
+            continue;
+        }
         let messages = batch::split(&bytes).map_err(|refusal| unusable(1, &refusal))?;
         for (message, number) in messages.iter().zip(1..) {
             let event = Message::parse(message)
                 .and_then(|message| AdtEvent::parse(&message))
                 .map_err(|error| unusable(number, &error))?;
-            let explanation = explainer
-                .take(&event)
-                .map_err(|error| unusable(number, &error))?;
-            if json {
-                let line = serde_json::to_string(&explanation).unwrap_or_default();
-                say(&line);
-            } else {
-                say(as_text(&explanation).trim_end());
-            }
+            show(&mut explainer, &event, json).map_err(|error| unusable(number, &error))?;
         }
+    }
+    Ok(())
+}
+
+/// Says what one event gives.
+fn show(explainer: &mut Explainer<'_>, event: &AdtEvent, json: bool) -> Result<(), PageError> {
+    let explanation = explainer.take(event)?;
+    if json {
+        say(&serde_json::to_string(&explanation).unwrap_or_default());
+    } else {
+        say(as_text(&explanation).trim_end());
     }
     Ok(())
 }

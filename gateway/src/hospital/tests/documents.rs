@@ -56,7 +56,7 @@ async fn a_letter_that_came_in_time_goes_with_the_discharge_and_its_changes_come
         .unwrap();
     assert!(changed < text.find("Sortie le").unwrap(), "{text}");
     assert!(
-        text.contains("Lettre de liaison : jointe (document structuré, reçue le jeudi"),
+        text.contains("Lettre de liaison : jointe (PDF et document structuré, reçue le jeudi"),
         "{text}"
     );
     assert!(!text.contains("non jointe"), "{text}");

@@ -247,6 +247,7 @@ impl Builder {
                 telephone: "01 00 00 00 00".to_owned(),
                 care_circles: Some(folder.join("care-circles.toml")),
                 back: None,
+                http: None,
                 allow: Vec::new(),
                 drop_folder: Some(DropFolderSettings {
                     path: folder.join("drop"),
