@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and measures real time"
 )]
 
+mod a_changed_key_is_shown_and_holds_what_leaves;
 mod a_connection_cut_at_any_octet_loses_and_doubles_nothing;
 mod a_discharge_letter_travels_with_the_notice_and_passes_independent_checkers;
 mod a_discharge_notice_reaches_the_nursing_home;
