@@ -154,3 +154,54 @@ fn text_for_older_clients_is_not_shown_twice() {
     assert!(shown.ends_with("\r\n\r\nBonjour,\r\n"), "{shown}");
     assert_eq!(shown.matches("Subject: Sortie").count(), 1);
 }
+
+/// RFC 9788 appendix E, its two renderings: text and HTML, as its examples have them.
+#[test]
+fn the_renderings_of_rfc_9788_appendix_e() {
+    let stage = Stage::new();
+    let payload = |kind: &str, body: &str| {
+        format!(
+            "Date: Fri, 21 Jan 2022 20:40:48 -0500\r\nFrom: dr.untel@hopital.test\r\n\
+             To: accueil@ehpad.test\r\nSubject: Dinner plans\r\n\
+             Message-ID: <1@hopital.test>\r\nMIME-Version: 1.0\r\n\
+             Content-Type: {kind}; charset=\"us-ascii\"; hp-legacy-display=\"1\";\r\n hp=\"cipher\"\r\n\
+             HP-Outer: From: dr.untel@hopital.test\r\nHP-Outer: To: accueil@ehpad.test\r\n\
+             HP-Outer: Subject: [...]\r\n\r\n{body}"
+        )
+    };
+    let text = "Let's meet at Rama's Roti Shop at 8pm and go to the park\r\nfrom there.\r\n";
+    let plain = payload(
+        "text/plain",
+        &format!("Subject: Dinner plans\r\n\r\n{text}"),
+    );
+    let html = payload(
+        "text/html",
+        &format!(
+            "<html><head><title></title></head><body>\r\n\
+             <div class=\"header-protection-legacy-display\">\r\n\
+             <pre>Subject: Dinner plans</pre>\r\n</div>\r\n<p>\r\n{text}</p>\r\n</body>\r\n</html>\r\n"
+        ),
+    );
+    for (payload, body) in [
+        (&plain, text.to_owned()),
+        (
+            &html,
+            format!(
+                "<html><head><title></title></head><body>\r\n\r\n<p>\r\n{text}</p>\r\n</body>\r\n\
+                 </html>\r\n"
+            ),
+        ),
+    ] {
+        let object = cms::honest_signature(&stage.doctor, payload.as_bytes(), true);
+        let signed = cms::entity(&object);
+        let message = mail(&cms::honest_gcm(&[stage.recipient(&cms::KEY_256)], &signed));
+        let shown = readable(stage.open(&message).unwrap());
+        let (head, shown) = shown.split_once("\r\n\r\n").unwrap();
+        assert_eq!(shown, body);
+        assert!(head.contains("Subject: Dinner plans\r\n"), "{head}");
+        assert!(!head.contains("hp=") && !head.contains("hp-"), "{head}");
+        // Only inside encryption does a sender have a reason for it (RFC 9788 §4.5.3).
+        let clear = stage.look(&mail(&object)).unwrap();
+        assert!(readable(clear).contains("\r\n\r\nSubject: Dinner plans") || payload == &html);
+    }
+}
