@@ -73,3 +73,6 @@ pub use set::{Breaker, Comparison, Counts, Limits};
 pub use settings::{AccountSettings, Settings};
 pub use view::{Listing, View};
 pub use web::{Running, serve};
+
+/// The tables of the directory's database.
+pub const SCHEMAS: &[liaison_store::Schema] = &[store::SCHEMA];

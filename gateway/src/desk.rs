@@ -53,7 +53,7 @@ impl Desk {
     /// used.
     pub async fn open(settings: &Settings) -> Result<Desk, GatewayError> {
         let store = Store::open(&settings.database, SCHEMAS).await?;
-        let bodies = Bodies::open(settings.bodies.clone())?;
+        let bodies = Bodies::open("gateway", &settings.bodies)?;
         let vault = Vault::new(SiteKey::load(&settings.site_key)?, store.clone());
         let clock = Arc::new(SystemClock);
         let mailboxes =

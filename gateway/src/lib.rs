@@ -46,6 +46,7 @@ mod submission;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use liaison_base::clock::Clock;
 use liaison_base::shutdown::Shutdown;
@@ -53,8 +54,8 @@ use liaison_base::tls;
 use liaison_directory_client::Client;
 use liaison_mail::port::{Arrival, Carriage, Delivery, HandOver, News, PortFuture};
 use liaison_mail::{Address, EnvelopeId, Refusal, Verdict};
-use liaison_store::Store;
-use liaison_store::body::Bodies;
+use liaison_store::body::{self, Bodies};
+use liaison_store::{Holder, Store, Word};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 
@@ -82,6 +83,7 @@ pub struct Gateway(Arc<Parts>);
 struct Parts {
     settings: Settings,
     store: Store,
+    holder: Holder,
     vault: Vault,
     accounts: Arc<Accounts>,
     certificate: tls::Renewable,
@@ -97,7 +99,7 @@ struct Parts {
 }
 
 /// Every table of the gateway's database.
-const SCHEMAS: &[liaison_store::Schema] = &[
+pub const SCHEMAS: &[liaison_store::Schema] = &[
     keys::SCHEMA,
     mailbox::SCHEMA,
     outbound::draft::SCHEMA,
@@ -119,7 +121,9 @@ impl Gateway {
         relay: Arc<dyn HandOver>,
     ) -> Result<Self, GatewayError> {
         let store = Store::open(&settings.database, SCHEMAS).await?;
-        let bodies = Bodies::open(settings.bodies.clone())?;
+        let takeover = Duration::from_secs(settings.takeover_seconds.max(1));
+        let holder = store.enter("gateway", Arc::clone(&clock), takeover).await?;
+        let bodies = Bodies::open("gateway", &settings.bodies)?;
         let vault = Vault::new(SiteKey::load(&settings.site_key)?, store.clone());
         let mailboxes = Mailboxes::open(
             store.clone(),
@@ -128,7 +132,7 @@ impl Gateway {
             Arc::clone(&clock),
         )
         .await?;
-        sweep(&bodies, &mailboxes).await?;
+        sweep(&bodies, &mailboxes, sweep_before(&store, &*clock)).await?;
         steering::provide(&mailboxes, &settings).await?;
         if let Some(hospital) = &settings.hospital {
             mailboxes.provide(&hospital.sender).await?;
@@ -163,6 +167,7 @@ impl Gateway {
         Ok(Self(Arc::new(Parts {
             settings,
             store,
+            holder,
             vault,
             accounts,
             certificate,
@@ -252,6 +257,7 @@ impl Gateway {
         let parts = &self.0;
         let outbound = Outbound::new(outbound::Parts {
             store: parts.store.clone(),
+            holder: parts.holder.clone(),
             drafts: parts.drafts.clone(),
             identities: Arc::clone(&parts.identities),
             partners: parts.partners.clone(),
@@ -270,6 +276,23 @@ impl Gateway {
             clock: Arc::clone(&parts.clock),
         };
         shutdown.spawn(receipts.run(shutdown.clone()));
+        shutdown.spawn(self.clone().listen(shutdown.clone()));
+    }
+
+    /// Hears what other processes on the database have committed. Words may be lost: every so
+    /// often each worker looks by itself.
+    async fn listen(self, shutdown: Shutdown) {
+        let mut news = self.0.store.news();
+        let shared = self.0.store.location().is_shared();
+        loop {
+            let word = tokio::select! {
+                word = news.next() => word,
+                () = tokio::time::sleep(ROUND), if shared => Word::Missed,
+                () = shutdown.asked() => return,
+            };
+            self.0.drafts.hear(&word);
+            self.0.mailboxes.hear(&word);
+        }
     }
 
     fn feed(&self, settings: &settings::HospitalSettings) -> Result<Feed, GatewayError> {
@@ -397,10 +420,26 @@ pub async fn register(settings: &Settings) -> Result<Option<Register>, GatewayEr
     Ok(Some(Register::open(reports, store, &vault, drafts).await?))
 }
 
-/// Removes the files of bodies whose rows were never committed.
-async fn sweep(bodies: &Bodies, mailboxes: &Mailboxes) -> Result<(), GatewayError> {
-    let kept = mailboxes.body_files().await?;
-    let removed = bodies.sweep(|name| kept.contains(name))?;
+/// How often a gateway that shares its database looks around without having been told.
+const ROUND: Duration = Duration::from_secs(20);
+
+/// Until when bodies without a row are orphans.
+fn sweep_before(store: &Store, clock: &dyn Clock) -> OffsetDateTime {
+    match store.location().is_shared() {
+        true => clock.now() - body::GRACE,
+        // This process is alone, and nothing is being written yet.
+        false => time::PrimitiveDateTime::MAX.assume_utc(),
+    }
+}
+
+/// Removes the bodies whose rows were never committed.
+async fn sweep(
+    bodies: &Bodies,
+    mailboxes: &Mailboxes,
+    before: OffsetDateTime,
+) -> Result<(), GatewayError> {
+    let rows = async { Ok::<_, GatewayError>(mailboxes.body_files().await?) };
+    let removed = bodies.sweep(before, rows).await?;
     if removed > 0 {
         tracing::info!(
             removed,

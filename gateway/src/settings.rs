@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use liaison_mail::{Address, Domain};
 use liaison_store::Location;
+use liaison_store::body::Place;
 use serde::{Deserialize, Serialize};
 
 use crate::GatewayError;
@@ -23,8 +24,14 @@ pub struct Settings {
     /// `postgres://user@host/name`, a PostgreSQL database that the processes of a site share. It
     /// may be the relay's. See [`Location`].
     pub database: Location,
-    /// The folder of large message bodies.
-    pub bodies: PathBuf,
+    /// Where message bodies larger than 128 KiB are: a local folder, made if absent, or
+    /// `s3://bucket/prefix?endpoint=https://…&region=…`. The processes that share a database share
+    /// this too. See [`Place`].
+    pub bodies: Place,
+    /// How many seconds a process may give no sign of life before the others on its database take
+    /// over its drafts. Default: 30.
+    #[serde(default = "thirty")]
+    pub takeover_seconds: u64,
     /// The 32-octet key of this site, made by `liaison key create`, mode 0600. Its loss is the
     /// loss of all content at rest; keep a copy where the database's backups are not.
     pub site_key: PathBuf,
@@ -58,6 +65,10 @@ pub struct Settings {
     /// The medication-error reports that this gateway takes in.
     #[serde(default)]
     pub reports: Option<ReportsSettings>,
+}
+
+fn thirty() -> u64 {
+    30
 }
 
 /// An address with its S/MIME certificate and key.

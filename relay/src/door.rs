@@ -21,7 +21,8 @@ pub(crate) fn folder(settings: &Settings) -> &Path {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
             .unwrap_or(Path::new(".")),
-        Location::Postgres(_) => &settings.bodies,
+        // A bucket's disk is its server's to watch.
+        Location::Postgres(_) => settings.bodies.folder().unwrap_or(Path::new(".")),
     }
 }
 

@@ -28,7 +28,8 @@ use crate::admission::{self, Denial, Lead, hex};
 use crate::measures;
 use crate::peer::{Seat, Use};
 use crate::refusals::Reason;
-use crate::relay::{Arrived, Inner, Offered};
+use crate::relay::{Arrived, Inner, Offer, Offered};
+use crate::taking::{self, Taking};
 
 /// Most names of one certificate asked about: each is a question to the directory.
 const MAX_NAMES: usize = 16;
@@ -125,8 +126,10 @@ impl Door {
             origin,
             name: name.clone(),
             from,
+            taking: None,
         };
-        let mut settings = Settings::new(Role::Relay, self.relay.settings.hostname.clone());
+        let settings = Settings::new(Role::Relay, self.relay.settings.hostname.clone());
+        let mut settings = taking::held(settings);
         settings.max_size = self.relay.settings.limits.message_octets;
         let stop = self.shutdown.asked();
         let ended = io::serve(stream, settings, &mut visit, &io::Timeouts::default(), stop).await;
@@ -226,6 +229,8 @@ struct Visit<'a> {
     origin: Origin,
     name: Domain,
     from: SocketAddr,
+    /// The large message that is coming in.
+    taking: Option<Taking>,
 }
 
 impl Visit<'_> {
@@ -250,7 +255,7 @@ impl Visit<'_> {
         Ok(())
     }
 
-    async fn check_recipient(&self, recipient: &Recipient) -> Result<(), Denial> {
+    async fn check_recipient(&mut self, recipient: &Recipient) -> Result<(), Denial> {
         let address = &recipient.address;
         let relay = &self.door.relay;
         let live = relay.live.get();
@@ -276,6 +281,7 @@ impl Visit<'_> {
 
 impl io::Session for Visit<'_> {
     async fn mail(&mut self, mail: &Mail) -> Result<(), Refusal> {
+        self.taking = None;
         let result = self.check_sender(mail);
         self.answered(result)
     }
@@ -285,33 +291,41 @@ impl io::Session for Visit<'_> {
         self.answered(result)
     }
 
+    async fn content(&mut self, piece: Vec<u8>) -> Result<(), Refusal> {
+        let result = match &mut self.taking {
+            Some(taking) => taking.take(&piece).await,
+            none => match Taking::begin(&self.door.relay, &piece).await {
+                Ok(taking) => {
+                    *none = Some(taking);
+                    Ok(())
+                }
+                Err(denial) => Err(denial),
+            },
+        };
+        self.answered(result)
+    }
+
     /// Is durable together with what other messages and other peers bring meanwhile.
     async fn message(&mut self, transaction: Transaction, content: Content) -> Taken {
-        let (relay, peer) = (Arc::clone(&self.door.relay), self.name.clone());
-        let (origin, from) = (self.origin.clone(), self.from);
+        let arriving = Arriving {
+            relay: Arc::clone(&self.door.relay),
+            origin: self.origin.clone(),
+            from: self.from,
+            taking: self.taking.take(),
+        };
+        let peer = self.name.clone();
         Taken::Later(Box::pin(async move {
-            let eight_bit = content.is_eight_bit();
-            let content = content.into_bytes();
+            let relay = Arc::clone(&arriving.relay);
             let (now, live) = (relay.clock.now(), relay.live.get());
-            relay.peers.charge(&peer, content.len(), &live.rates, now);
-            let digest = digest(&SHA256, &content);
-            let arrived = Arrived {
-                from,
-                named: transaction.mail.envelope_id.is_some(),
-                require_tls: transaction.mail.require_tls,
-                digest,
-            };
-            let offered = Offered {
-                origin,
-                envelope: transaction.into_envelope(|| unnamed(&digest)),
-                arrived: Some(arrived),
-                eight_bit,
-                content: content.into(),
-            };
-            relay.admit(offered).await.map_err(|denial| {
-                relay.deny(&denial, peer.as_str());
-                denial.refusal
-            })
+            let octets = usize::try_from(content.len()).unwrap_or(usize::MAX);
+            relay.peers.charge(&peer, octets, &live.rates, now);
+            arriving
+                .admit(transaction, content)
+                .await
+                .map_err(|denial| {
+                    relay.deny(&denial, peer.as_str());
+                    denial.refusal
+                })
         }))
     }
 
@@ -328,6 +342,43 @@ impl io::Session for Visit<'_> {
             from = %self.name,
             "refused"
         );
+    }
+}
+
+/// A message that has come in whole.
+struct Arriving {
+    relay: Arc<Inner>,
+    origin: Origin,
+    from: SocketAddr,
+    /// What was taken of it before its end.
+    taking: Option<Taking>,
+}
+
+impl Arriving {
+    async fn admit(self, transaction: Transaction, content: Content) -> Result<(), Denial> {
+        let eight_bit = content.is_eight_bit();
+        let content = content.into_bytes();
+        let (content, digest) = match self.taking {
+            Some(taking) => taking.end(&content).await?,
+            None => {
+                let digest = digest(&SHA256, &content);
+                (Offer::Whole(content.into()), digest)
+            }
+        };
+        let arrived = Arrived {
+            from: self.from,
+            named: transaction.mail.envelope_id.is_some(),
+            require_tls: transaction.mail.require_tls,
+            digest,
+        };
+        let offered = Offered {
+            origin: self.origin,
+            envelope: transaction.into_envelope(|| unnamed(&digest)),
+            arrived: Some(arrived),
+            eight_bit,
+            content,
+        };
+        self.relay.admit(offered).await
     }
 }
 

@@ -12,7 +12,8 @@
 //!
 //! - [`Relay`] (`relay.rs`): open, serve, hand over, ask. Start reading here.
 //! - [`settings`]: the `[relay]` section.
-//! - `inbound`: SMTP from peers; who a peer is. `door`: whether there is room to take anything.
+//! - `inbound`: SMTP from peers; who a peer is. `taking`: a large message on its way in. `door`:
+//!   whether there is room to take anything.
 //! - `peer/`: each peer's connections and allowances.
 //! - `admission/`: who may send what to whom; S/MIME enveloped content only.
 //! - `queue/`: the states of a recipient, drawn; leases, retries, group commit.
@@ -45,6 +46,7 @@ mod outbound;
 mod peer;
 mod queue;
 mod relay;
+mod taking;
 
 pub mod history;
 pub mod refusals;
@@ -52,6 +54,9 @@ pub mod settings;
 
 pub use error::RelayError;
 pub use queue::State;
-pub use queue::steer::{Order, Selection, Steered};
+pub use queue::steer::{Order, Selection, Steered, Warrant};
 pub use relay::Relay;
 pub use settings::Settings;
+
+/// The tables of the relay's database.
+pub const SCHEMAS: &[liaison_store::Schema] = &[queue::SCHEMA];

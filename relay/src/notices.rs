@@ -131,6 +131,7 @@ fn report(
     let content: Arc<[u8]> = body.compose(&heading).map_err(RelayError::Report)?.into();
     Ok(Intake {
         sameness: Sameness::new(&Origin::Local, &name, None),
+        before: None,
         origin: Origin::Local,
         envelope: Envelope {
             id: envelope_id,

@@ -29,8 +29,8 @@ use crate::notices::Reporter;
 use crate::outbound::destinations::Destinations;
 use crate::peer::Peers;
 use crate::queue::Queue;
-use crate::queue::intake::Intake;
-use crate::queue::steer::{Order, Selection, Steered};
+use crate::queue::intake::{Intake, Stowed};
+use crate::queue::steer::{Order, Selection, Steered, Warrant};
 use crate::refusals::{Reason, Tally};
 use crate::settings::Settings;
 use crate::{RelayError, inbound, outbound};
@@ -143,7 +143,8 @@ impl Relay {
     }
 
     /// Holds back, releases, tries now or cancels what waits; what a worker has in hand is left
-    /// alone. Answers with the recipients to whom the order was applied.
+    /// alone. `warrant` is kept in the history. Answers with the recipients to whom the order was
+    /// applied.
     ///
     /// # Errors
     /// [`RelayError::Store`] when the queue cannot be written.
@@ -151,10 +152,11 @@ impl Relay {
         &self,
         order: Order,
         selection: Selection,
+        warrant: &Warrant,
     ) -> Result<Vec<Steered>, RelayError> {
         let inner = &self.inner;
         let now = inner.clock.now();
-        let steered = inner.queue.steer(order, selection, now).await?;
+        let steered = inner.queue.steer(order, selection, warrant, now).await?;
         if matches!(order, Order::Release | Order::Retry) {
             for one in &steered {
                 inner.destinations.forgive(one.to.domain(), now);
@@ -173,9 +175,10 @@ impl Relay {
     pub async fn recall(
         &self,
         envelope: &EnvelopeId,
+        warrant: &Warrant,
     ) -> Result<Vec<(Address, Carriage)>, RelayError> {
-        self.steer(Order::Cancel, Selection::Own(envelope.clone()))
-            .await?;
+        let own = Selection::Own(envelope.clone());
+        self.steer(Order::Cancel, own, warrant).await?;
         history::carriage(self.inner.queue.rows(), envelope).await
     }
 
@@ -268,7 +271,7 @@ impl Inner {
                     envelope,
                     arrived: None,
                     eight_bit: !message.is_ascii(),
-                    content: message,
+                    content: Offer::Whole(message),
                 };
                 self.admit(offered).await
             }
@@ -292,24 +295,41 @@ impl Inner {
             eight_bit,
             content,
         } = offered;
-        admission::message(&self.settings, &envelope.from, &content)?;
+        let (octets, message_id) = match &content {
+            Offer::Whole(content) => {
+                admission::message(&self.settings, &envelope.from, content)?;
+                (content.len(), message_id(content))
+            }
+            Offer::Stowed {
+                content,
+                message_id,
+            } => {
+                let octets = usize::try_from(content.octets()).unwrap_or(usize::MAX);
+                (octets, message_id.clone())
+            }
+        };
         let now = self.clock.now();
         let named = arrived.as_ref().is_none_or(|one| one.named);
         let from = arrived.as_ref().map(|one| one.from.ip());
-        let message_id = message_id(&content);
         // Without an identifier of the envelope the message's own stands in.
         let name = match (&message_id, named) {
             (Some(id), false) => id.as_str().to_owned(),
             _ => envelope.id.as_str().to_owned(),
         };
         let digest = arrived.as_ref().map(|one| one.digest.as_ref());
-        let octets = content.len();
-        let (content, _present) = self.queue.stow(content).await.map_err(|error| {
-            tracing::error!(%error, envelope = %envelope.id, "a message could not be stored");
-            unstored(&error)
-        })?;
+        let content = match content {
+            Offer::Stowed { content, .. } => content,
+            Offer::Whole(content) => self.queue.stow(content).await.map_err(|error| {
+                tracing::error!(%error, envelope = %envelope.id, "a message could not be stored");
+                unstored(&error)
+            })?,
+        };
         let intake = Intake {
             sameness: Sameness::new(&origin, &name, digest),
+            before: self
+                .queue
+                .is_upgraded()
+                .then(|| admission::sameness_before(&origin, &name, digest)),
             trace: trace::line(&origin, from, &self.settings.hostname, now),
             content,
             origin,
@@ -391,7 +411,18 @@ pub(crate) struct Offered {
     pub(crate) arrived: Option<Arrived>,
     /// Whether the content has octets above 127.
     pub(crate) eight_bit: bool,
-    pub(crate) content: Arc<[u8]>,
+    pub(crate) content: Offer,
+}
+
+/// A message's content.
+pub(crate) enum Offer {
+    /// In memory, and not looked at yet.
+    Whole(Arc<[u8]>),
+    /// Written away and looked at while it came in ([`crate::taking`]).
+    Stowed {
+        content: Stowed,
+        message_id: Option<MessageId>,
+    },
 }
 
 /// How a message came through the door.
@@ -405,7 +436,7 @@ pub(crate) struct Arrived {
     pub(crate) digest: Digest,
 }
 
-fn unstored(error: &RelayError) -> Denial {
+pub(crate) fn unstored(error: &RelayError) -> Denial {
     Denial {
         reason: error.reason(),
         refusal: error.refusal(),
@@ -424,7 +455,7 @@ fn fit_for_smtp(envelope: &Envelope, message: &[u8]) -> Result<(), Refusal> {
         .map_err(|fault| Refusal::permanent(554, EnhancedStatus::CONTENT, fault.to_string()))
 }
 
-fn message_id(message: &[u8]) -> Option<MessageId> {
+pub(crate) fn message_id(message: &[u8]) -> Option<MessageId> {
     let (header, _) = header::split(message);
     MessageId::parse(&header.value("Message-ID")?).ok()
 }

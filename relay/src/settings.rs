@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use liaison_mail::Domain;
 use liaison_store::Location;
+use liaison_store::body::Place;
 use serde::{Deserialize, Serialize};
 
 /// The `[relay]` section. Times are written `"200ms"`, `"30s"`, `"15m"`, `"4h"`, `"2d"`, or as a
@@ -32,8 +33,10 @@ pub struct Settings {
     /// `postgres://user@host/name`, a PostgreSQL database that the processes of a site share. See
     /// [`Location`].
     pub database: Location,
-    /// The folder of message bodies larger than 128 KiB, made if absent; this relay's alone.
-    pub bodies: PathBuf,
+    /// Where message bodies larger than 128 KiB are: a local folder, made if absent, or
+    /// `s3://bucket/prefix?endpoint=https://…&region=…`. The processes that share a database share
+    /// this too. See [`Place`].
+    pub bodies: Place,
     /// The mail domains whose mailboxes the gateway behind this relay serves.
     pub domains: Vec<Domain>,
     /// The domains that peers may send to through this relay, beyond its own. None by default: an

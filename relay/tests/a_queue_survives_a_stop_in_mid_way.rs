@@ -36,7 +36,8 @@ fn a_queue_survives_a_stop_in_mid_way() {
         // As an operator's command sees it from another process.
         let beside = History::open(&home.settings.database).await.unwrap();
         assert_eq!(beside.waiting(10).await.unwrap(), held);
-        let none = History::open(&home.settings.bodies.clone().into()).await;
+        let folder = home.settings.bodies.folder().unwrap();
+        let none = History::open(&folder.to_owned().into()).await;
         assert!(matches!(none, Err(RelayError::NoQueue(_))));
     });
     // Every task is dropped where it stands.
@@ -67,6 +68,7 @@ fn a_queue_survives_a_stop_in_mid_way() {
         // The report about it is the last thing; then the large body's file is gone.
         home.gateway.report().await;
         home.stop(relay).await;
-        assert_eq!(std::fs::read_dir(&home.settings.bodies).unwrap().count(), 0);
+        let folder = home.settings.bodies.folder().unwrap();
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);
     });
 }

@@ -137,15 +137,22 @@ impl Territory {
 
     /// Starts a site and waits until its doors are open.
     pub fn start_site(&self, member: &str) -> Site {
+        self.start_process(&self.config(member))
+    }
+
+    /// Starts a process with that settings file, which logs beside it, and waits until its doors
+    /// are open.
+    pub fn start_process(&self, config: &Path) -> Site {
+        let path = config.with_extension("log");
         let log = File::options()
             .create(true)
             .append(true)
-            .open(self.log_path(member))
+            .open(&path)
             .unwrap();
         let mut process = liaison()
             .arg("serve")
             .arg("--config")
-            .arg(self.config(member))
+            .arg(config)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -158,8 +165,9 @@ impl Territory {
         assert_eq!(
             line.trim(),
             "ready",
-            "{member} did not start:\n{}",
-            self.log(member)
+            "{} did not start:\n{}",
+            config.display(),
+            fs::read_to_string(&path).unwrap_or_default()
         );
         Site { process }
     }

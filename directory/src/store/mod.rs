@@ -7,10 +7,13 @@ use sqlx::{AnyConnection, Row as _};
 use crate::model::{Assertion, Field, Origin, Period, Source, Subject};
 use crate::view::ListState;
 
-/// The directory's tables.
+/// The directory's tables. Those of the first script are the first release's, and no longer used.
 pub(crate) const SCHEMA: Schema = Schema {
     component: "directory",
-    migrations: &[include_str!("../../migrations/0001_lists.sql")],
+    migrations: &[
+        include_str!("../../migrations/0001_entries.sql"),
+        include_str!("../../migrations/0002_lists.sql"),
+    ],
 };
 
 /// An accepted set.

@@ -15,6 +15,7 @@ use liaison_base::clock::{from_millis, millis};
 use liaison_base::shutdown::Shutdown;
 use liaison_directory_client::Query;
 use liaison_mail::{EnvelopeId, MessageId};
+use liaison_store::sql::locking;
 use sqlx::{AnyConnection, Row as _};
 use time::{OffsetDateTime, PrimitiveDateTime};
 
@@ -214,7 +215,8 @@ impl Parts {
         effects: &mut Effects,
     ) -> Result<(), GatewayError> {
         let now = effects.now;
-        let row = sqlx::query("SELECT episode_key FROM waiting_notice WHERE number = $1")
+        let text = "SELECT episode_key FROM waiting_notice WHERE number = $1 FOR UPDATE";
+        let row = sqlx::query(locking(tx, text))
             .bind(number)
             .fetch_optional(&mut *tx)
             .await?;

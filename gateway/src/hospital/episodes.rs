@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use liaison_base::clock::millis;
+use liaison_store::sql::{locking, one_at_a_time};
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 
@@ -38,9 +39,10 @@ impl Episodes {
         tx: &mut AnyConnection,
         key: &[u8],
     ) -> Result<Option<Episode>, GatewayError> {
+        one_at_a_time(tx, key).await?;
         let row = sqlx::query("SELECT content FROM episode WHERE episode_key = $1")
             .bind(key.to_vec())
-            .fetch_optional(tx)
+            .fetch_optional(&mut *tx)
             .await?;
         row.map(|row| self.read(&row.try_get::<Vec<u8>, _>(0)?))
             .transpose()
@@ -52,7 +54,9 @@ impl Episodes {
         tx: &mut AnyConnection,
         (facility, ipp): (&str, &str),
     ) -> Result<Vec<Episode>, GatewayError> {
-        sqlx::query("SELECT content FROM episode WHERE patient_key = $1 ORDER BY changed_at")
+        let text = "SELECT content FROM episode WHERE patient_key = $1 ORDER BY changed_at
+                    FOR UPDATE";
+        sqlx::query(locking(tx, text))
             .bind(self.patient_key(facility, ipp))
             .fetch_all(tx)
             .await?

@@ -126,7 +126,7 @@ async fn open(folder: &Path, clock: &ManualClock, rules: &Rules) -> (Store, Draf
         SiteKey::load(&folder.join("site.key")).unwrap(),
         store.clone(),
     );
-    let bodies = Bodies::open(folder.join("bodies")).unwrap();
+    let bodies = Bodies::open("gateway", folder.join("bodies")).unwrap();
     let clock: Arc<ManualClock> = Arc::new(clock.clone());
     let mailboxes = Mailboxes::open(store.clone(), bodies, vault.clone(), clock.clone())
         .await

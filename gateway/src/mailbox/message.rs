@@ -254,6 +254,7 @@ impl Mailbox {
         }
         if opened {
             self.all.openings.notify_one();
+            self.all.store.tell(super::OPENED);
         }
         self.wake();
         Ok(after)

@@ -28,8 +28,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use liaison_base::clock::{Clock, millis};
 use liaison_mail::Address;
-use liaison_store::Store;
 use liaison_store::body::Bodies;
+use liaison_store::{Store, Word};
 use sqlx::{AnyConnection, Row as _};
 use tokio::sync::{Notify, watch};
 
@@ -150,10 +150,30 @@ impl Mailboxes {
         })
     }
 
-    /// Tells the sessions of a mailbox that something was committed. Call it after the commit.
+    /// Tells the sessions of a mailbox, this process's and others', that something was committed.
+    /// Call it after the commit.
     pub fn wake(&self, address: &Address) {
         if let Some(served) = self.served(address) {
-            served.woken.send_modify(|count| *count += 1);
+            self.0.wake(&served);
+        }
+    }
+
+    /// Hears a word of another process ([`liaison_store::news`]).
+    pub(crate) fn hear(&self, word: &Word) {
+        let changed = match word {
+            Word::Said(word) if &**word == OPENED => return self.0.openings.notify_one(),
+            Word::Said(word) => match word.strip_prefix(CHANGED) {
+                Some(name) => Some(name),
+                None => return,
+            },
+            Word::Missed => None,
+        };
+        self.0.openings.notify_one();
+        let served = self.0.served.read().unwrap_or_else(PoisonError::into_inner);
+        for (name, one) in served.iter() {
+            if changed.is_none_or(|changed| changed == name) {
+                one.woken.send_modify(|count| *count += 1);
+            }
         }
     }
 
@@ -236,7 +256,7 @@ impl Mailbox {
     }
 
     fn wake(&self) {
-        self.served.woken.send_modify(|count| *count += 1);
+        self.all.wake(&self.served);
     }
 
     fn name(&self) -> String {
@@ -247,6 +267,19 @@ impl Mailbox {
         &self.served.key
     }
 }
+
+impl Inner {
+    fn wake(&self, served: &Served) {
+        served.woken.send_modify(|count| *count += 1);
+        self.store
+            .tell(&format!("{CHANGED}{}", served.address.key()));
+    }
+}
+
+/// How the word begins that tells other processes that a mailbox has changed; its name follows.
+const CHANGED: &str = "mailbox ";
+/// The word that tells other processes of an opening.
+const OPENED: &str = "openings";
 
 impl fmt::Debug for Mailboxes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

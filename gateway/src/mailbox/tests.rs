@@ -21,7 +21,7 @@ async fn opened(folder: &Path) -> Mailboxes {
     let store = Store::open(database(folder.join("gateway.db")), &[keys::SCHEMA, SCHEMA])
         .await
         .unwrap();
-    let bodies = Bodies::open(folder.join("bodies")).unwrap();
+    let bodies = Bodies::open("gateway", folder.join("bodies")).unwrap();
     let vault = Vault::new(site, store.clone());
     let clock = Arc::new(ManualClock::at(datetime!(2026-11-22 12:00 UTC)));
     Mailboxes::open(store, bodies, vault, clock).await.unwrap()

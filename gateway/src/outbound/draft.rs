@@ -6,8 +6,10 @@ use std::sync::Arc;
 use liaison_base::clock::millis;
 use liaison_directory_client::Query;
 use liaison_mail::{Address, EnvelopeId, MessageId, Urgency};
-use liaison_store::{Schema, Store};
+use liaison_store::sql::{locking, one_at_a_time};
+use liaison_store::{Holder, Schema, Store, Word};
 use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -23,6 +25,7 @@ pub const SCHEMA: Schema = Schema {
         include_str!("0001_outbound.sql"),
         include_str!("0002_submitted.sql"),
         include_str!("0003_lanes.sql"),
+        include_str!("0004_claims.sql"),
     ],
 };
 
@@ -121,9 +124,11 @@ pub struct Drafts {
     waiting: Arc<Notify>,
 }
 
-/// A draft taken from the table.
+/// A draft claimed by this process.
 pub(super) struct Due {
     pub(super) draft: Draft,
+    /// The claim's number: what the work comes to is kept only under it.
+    pub(super) token: i64,
     pub(super) attempts: i64,
     pub(super) created_at: i64,
 }
@@ -198,6 +203,7 @@ impl Drafts {
         at: OffsetDateTime,
         lane: &[u8],
     ) -> Result<(), GatewayError> {
+        one_at_a_time(tx, lane).await?;
         self.insert(tx, draft, at).await?;
         sqlx::query(
             "UPDATE draft SET lane = $2,
@@ -226,7 +232,8 @@ impl Drafts {
         lane: &[u8],
         change: impl Fn(&mut String, &mut Vec<Attachment>) + Sync,
     ) -> Result<(), GatewayError> {
-        let rows = sqlx::query("SELECT envelope, content FROM draft WHERE lane = $1")
+        let text = "SELECT envelope, content FROM draft WHERE lane = $1 FOR UPDATE";
+        let rows = sqlx::query(locking(tx, text))
             .bind(lane.to_vec())
             .fetch_all(&mut *tx)
             .await?;
@@ -255,9 +262,18 @@ impl Drafts {
         Ok(())
     }
 
-    /// Tells the worker that a committed transaction has added drafts.
+    /// Tells the workers, this process's and others', that a committed transaction has added
+    /// drafts.
     pub fn wake(&self) {
         self.waiting.notify_one();
+        self.store.tell(ADDED);
+    }
+
+    /// Hears a word of another process ([`liaison_store::news`]).
+    pub(crate) fn hear(&self, word: &Word) {
+        if *word == Word::Missed || *word == Word::Said(ADDED.into()) {
+            self.waiting.notify_one();
+        }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -299,7 +315,12 @@ impl Drafts {
     /// The titles of what the worker would be given.
     #[cfg(test)]
     pub(crate) async fn due_titles(&self, now: OffsetDateTime) -> Vec<String> {
-        let due = self.due(now, 100, &[]).await.unwrap();
+        use liaison_base::clock::ManualClock;
+        // A process that has been dead for long: it holds nothing afterwards.
+        let clock = Arc::new(ManualClock::at(now - time::Duration::HOUR));
+        let patience = std::time::Duration::from_secs(1);
+        let holder = self.store.enter("titles", clock, patience).await.unwrap();
+        let due = self.claim(now, 100, &[], &holder).await.unwrap();
         due.into_iter()
             .map(|due| match due.draft.closed_loop {
                 Loop::Closed { title, .. } => title,
@@ -328,40 +349,80 @@ impl Drafts {
         self.waiting.notified().await;
     }
 
-    /// The most urgent, then oldest drafts that are due, without those named in `busy`.
-    pub(super) async fn due(
+    /// Claims the most urgent, then oldest drafts that are due, at most `most`, without those
+    /// named in `busy` and those that another living process works on. What bears this process's
+    /// name and is not in `busy` was claimed when the answer was lost, or its end could not be
+    /// written: it is claimed again.
+    pub(super) async fn claim(
         &self,
         now: OffsetDateTime,
         most: usize,
         busy: &[EnvelopeId],
+        holder: &Holder,
     ) -> Result<Vec<Due>, GatewayError> {
-        let rows = sqlx::query(
-            "SELECT envelope, created_at, attempts, content FROM draft
-             WHERE held = 0 AND next_attempt_at <= $1
-             AND (lane IS NULL OR NOT EXISTS (
-                 SELECT 1 FROM draft earlier WHERE earlier.lane = draft.lane
-                 AND earlier.position < draft.position AND earlier.held = 0))
-             ORDER BY urgency DESC, created_at LIMIT $2",
-        )
-        .bind(millis(now))
-        .bind(i64::try_from(most + busy.len()).unwrap_or(i64::MAX))
-        .fetch_all(self.store.read())
-        .await?;
+        let rows = if self.store.location().is_shared() {
+            self.claim_among_others(now, most, busy, holder).await?
+        } else {
+            // Alone on its file, a process knows by itself what it works on.
+            let rows = sqlx::query(
+                "SELECT envelope, created_at, attempts, content, token FROM draft
+                 WHERE held = 0 AND next_attempt_at <= $1
+                 AND (lane IS NULL OR NOT EXISTS (
+                     SELECT 1 FROM draft earlier WHERE earlier.lane = draft.lane
+                     AND earlier.position < draft.position AND earlier.held = 0))
+                 ORDER BY urgency DESC, created_at LIMIT $2",
+            )
+            .bind(millis(now))
+            .bind(i64::try_from(most + busy.len()).unwrap_or(i64::MAX))
+            .fetch_all(self.store.read())
+            .await?;
+            rows.iter().map(claimed).collect::<Result<_, _>>()?
+        };
         let mut due = Vec::new();
         for row in rows {
-            let envelope: String = row.try_get("envelope")?;
-            if due.len() == most || busy.iter().any(|id| id.as_str() == envelope) {
+            if due.len() == most || busy.iter().any(|id| id.as_str() == row.envelope) {
                 continue;
             }
-            let sealed: Vec<u8> = row.try_get("content")?;
-            let plain = self.key.open(&envelope, &sealed)?;
+            let plain = self.key.open(&row.envelope, &row.content)?;
             due.push(Due {
                 draft: serde_json::from_slice(&plain).map_err(|_| GatewayError::Stored("draft"))?,
-                attempts: row.try_get("attempts")?,
-                created_at: row.try_get("created_at")?,
+                token: row.token,
+                attempts: row.attempts,
+                created_at: row.created_at,
             });
         }
         Ok(due)
+    }
+
+    async fn claim_among_others(
+        &self,
+        now: OffsetDateTime,
+        most: usize,
+        busy: &[EnvelopeId],
+        holder: &Holder,
+    ) -> Result<Vec<ClaimedRow>, GatewayError> {
+        let (now, holder) = (millis(now), holder.name().to_owned());
+        let busy: Vec<String> = busy.iter().map(|id| id.as_str().to_owned()).collect();
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        self.store
+            .write(move |tx| {
+                Box::pin(async move {
+                    // Identifiers have no comma.
+                    let text = locking(tx, CLAIM);
+                    let rows = sqlx::query(text)
+                        .bind(holder)
+                        .bind(now)
+                        .bind(most)
+                        .bind(busy.join(","))
+                        .fetch_all(tx)
+                        .await?;
+                    rows.iter().map(claimed).collect()
+                })
+            })
+            .await
     }
 
     /// When the next draft that waits for another try is due, in milliseconds.
@@ -373,6 +434,20 @@ impl Drafts {
     }
 
     pub(super) async fn erase(
+        tx: &mut AnyConnection,
+        envelope: &EnvelopeId,
+        token: i64,
+    ) -> Result<(), GatewayError> {
+        sqlx::query("DELETE FROM draft WHERE envelope = $1 AND token = $2")
+            .bind(envelope.as_str())
+            .bind(token)
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Erases a draft that waited for a person's decision: nobody has claimed it.
+    pub(super) async fn erase_held(
         tx: &mut AnyConnection,
         envelope: &EnvelopeId,
     ) -> Result<(), GatewayError> {
@@ -387,9 +462,11 @@ impl Drafts {
     pub(super) async fn hold(
         tx: &mut AnyConnection,
         envelope: &EnvelopeId,
+        token: i64,
     ) -> Result<(), GatewayError> {
-        sqlx::query("UPDATE draft SET held = 1 WHERE envelope = $1")
+        sqlx::query("UPDATE draft SET held = 1, holder = NULL WHERE envelope = $1 AND token = $2")
             .bind(envelope.as_str())
+            .bind(token)
             .execute(tx)
             .await?;
         Ok(())
@@ -397,18 +474,56 @@ impl Drafts {
 
     pub(super) async fn postpone(
         tx: &mut AnyConnection,
-        envelope: &EnvelopeId,
+        (envelope, token): (&EnvelopeId, i64),
         until: i64,
     ) -> Result<(), GatewayError> {
         sqlx::query(
-            "UPDATE draft SET attempts = attempts + 1, next_attempt_at = $2 WHERE envelope = $1",
+            "UPDATE draft SET attempts = attempts + 1, next_attempt_at = $2, holder = NULL
+             WHERE envelope = $1 AND token = $3",
         )
         .bind(envelope.as_str())
         .bind(until)
+        .bind(token)
         .execute(tx)
         .await?;
         Ok(())
     }
+}
+
+/// Claims drafts that are due, past those that others are claiming at this moment. Only on
+/// PostgreSQL.
+const CLAIM: &str = "UPDATE draft SET holder = $1, token = token + 1 WHERE envelope IN (
+         SELECT envelope FROM draft
+         WHERE held = 0 AND next_attempt_at <= $2
+           AND (holder IS NULL
+                OR (holder = $1 AND NOT envelope = ANY (string_to_array($4, ',')))
+                OR holder NOT IN (SELECT holder FROM lease_holder WHERE alive_until >= $2))
+           AND (lane IS NULL OR NOT EXISTS (
+               SELECT 1 FROM draft earlier WHERE earlier.lane = draft.lane
+               AND earlier.position < draft.position AND earlier.held = 0))
+         ORDER BY urgency DESC, created_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+     RETURNING envelope, created_at, attempts, content, token";
+
+/// The word that tells other processes of new drafts.
+const ADDED: &str = "drafts";
+
+/// A draft's row, still sealed.
+struct ClaimedRow {
+    envelope: String,
+    created_at: i64,
+    attempts: i64,
+    content: Vec<u8>,
+    token: i64,
+}
+
+fn claimed(row: &AnyRow) -> Result<ClaimedRow, GatewayError> {
+    Ok(ClaimedRow {
+        envelope: row.try_get("envelope")?,
+        created_at: row.try_get("created_at")?,
+        attempts: row.try_get("attempts")?,
+        content: row.try_get("content")?,
+        token: row.try_get("token")?,
+    })
 }
 
 /// Octets as base64 in JSON: an array of numbers would take four times the memory.

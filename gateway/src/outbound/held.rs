@@ -93,7 +93,7 @@ impl Drafts {
                         let why = (*position, State::Cancelled, "released in another envelope");
                         Ledger::stopped(tx, &envelope, why, now).await?;
                     }
-                    Self::erase(tx, &envelope).await?;
+                    Self::erase_held(tx, &envelope).await?;
                     if wanted.is_empty() {
                         return Ok(Released::NoLongerHolds);
                     }
@@ -129,7 +129,7 @@ impl Drafts {
                         let why = (position, State::Cancelled, "dropped by a person");
                         Ledger::stopped(tx, &envelope, why, now).await?;
                     }
-                    Self::erase(tx, &envelope).await?;
+                    Self::erase_held(tx, &envelope).await?;
                     Ok::<_, GatewayError>(true)
                 })
             })

@@ -116,10 +116,13 @@ mod tests {
     use crate::keys::{self, SiteKey, Vault};
     use crate::outbound::{Content, Loop, Wanted, draft};
     use crate::tracking;
+    use liaison_base::clock::ManualClock;
     use liaison_directory_client::Query;
     use liaison_mail::{EnvelopeId, Urgency};
     use liaison_store::Store;
     use liaison_store::testing::database;
+    use std::sync::Arc;
+    use std::time::Duration;
     use time::macros::datetime;
 
     const NOON: OffsetDateTime = datetime!(2026-11-22 12:00 UTC);
@@ -181,7 +184,13 @@ mod tests {
         assert_eq!(submit(&drafts, message, &["a@x.test"], NOON).await, 0);
         let both = ["A@x.test", "b@x.test", "b@x.test"];
         assert_eq!(submit(&drafts, message, &both, NOON).await, 1);
-        let due = drafts.due(NOON, 10, &[]).await.unwrap();
+        let clock = Arc::new(ManualClock::at(NOON));
+        let holder = drafts
+            .store()
+            .enter("gateway", clock, Duration::from_secs(30))
+            .await
+            .unwrap();
+        let due = drafts.claim(NOON, 10, &[], &holder).await.unwrap();
         let mut labels: Vec<_> = due
             .iter()
             .flat_map(|due| due.draft.wanted.iter().map(|wanted| wanted.label.as_str()))

@@ -8,7 +8,7 @@ use liaison_base::shutdown::Shutdown;
 use liaison_directory_client::{Client, Query};
 use liaison_mail::port::HandOver;
 use liaison_mail::{Address, Envelope, EnvelopeId, Recipient, Return, ReversePath};
-use liaison_store::Store;
+use liaison_store::{Holder, Store};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
@@ -37,6 +37,8 @@ pub struct Outbound(Arc<Parts>);
 
 pub(crate) struct Parts {
     pub(crate) store: Store,
+    /// Names this process in its claims.
+    pub(crate) holder: Holder,
     pub(crate) drafts: Drafts,
     pub(crate) identities: Arc<Identities>,
     pub(crate) partners: Partners,
@@ -94,7 +96,7 @@ impl Outbound {
     ) -> Result<Duration, GatewayError> {
         let now = self.0.clock.now();
         let room = AT_ONCE.saturating_sub(busy.len());
-        for due in self.0.drafts.due(now, room, busy).await? {
+        for due in self.0.drafts.claim(now, room, busy, &self.0.holder).await? {
             busy.push(due.draft.envelope.clone());
             let this = self.clone();
             working.spawn(async move { this.work(due).await });
@@ -111,16 +113,16 @@ impl Outbound {
         let envelope = due.draft.envelope.clone();
         let age = millis(self.0.clock.now()) - due.created_at;
         let expired = age > i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX);
-        let reason = match self.bring(&due.draft, from_millis(due.created_at)).await {
+        let reason = match self.bring(&due).await {
             Ok(Outcome::Done) => return envelope,
             Ok(Outcome::Later(reason)) => reason,
             Err(error) => error.to_string(),
         };
         let result = if expired {
-            self.fail_all(&due.draft, &reason).await
+            self.fail_all(&due, &reason).await
         } else {
             tracing::warn!(%envelope, attempts = due.attempts + 1, reason, "not handed over yet");
-            self.postpone(&envelope, due.attempts).await
+            self.postpone(&due).await
         };
         if let Err(error) = result {
             tracing::error!(%envelope, %error, "the state of a draft could not be kept");
@@ -128,14 +130,11 @@ impl Outbound {
         envelope
     }
 
-    /// Resolves, composes, seals and hands over. `taken_in` is when the draft was made: the date
+    /// Resolves, composes, seals and hands over. When the draft was made becomes the date
     /// of the message, so that a client that sorts by date shows a correction after what it
     /// corrects, whichever arrives first.
-    async fn bring(
-        &self,
-        draft: &Draft,
-        taken_in: OffsetDateTime,
-    ) -> Result<Outcome, GatewayError> {
+    async fn bring(&self, due: &Due) -> Result<Outcome, GatewayError> {
+        let (draft, taken_in) = (&due.draft, from_millis(due.created_at));
         let now = self.0.clock.now();
         let mut ready = Vec::new();
         let mut stopped = Vec::new();
@@ -161,12 +160,12 @@ impl Outbound {
                     return Ok(Outcome::Later(refusal.to_string()));
                 }
                 Err(refusal) => {
-                    self.fail_all(draft, &refusal.to_string()).await?;
+                    self.fail_all(due, &refusal.to_string()).await?;
                     return Ok(Outcome::Done);
                 }
             }
         }
-        self.end(draft, &stopped, now).await?;
+        self.end(due, &stopped, now).await?;
         tracing::info!(
             envelope = %draft.envelope,
             message_id = %draft.message_id,
@@ -320,10 +319,11 @@ impl Outbound {
     /// is erased, unless a recipient is held: then it stays until a person decides.
     async fn end(
         &self,
-        draft: &Draft,
+        due: &Due,
         stopped: &[(i64, Impediment)],
         now: OffsetDateTime,
     ) -> Result<(), GatewayError> {
+        let (draft, token) = (&due.draft, due.token);
         let failures: Vec<_> = stopped
             .iter()
             .map(|(position, impediment)| {
@@ -349,8 +349,8 @@ impl Outbound {
                         notice.file(tx).await?;
                     }
                     match held {
-                        true => Drafts::hold(tx, &envelope).await,
-                        false => Drafts::erase(tx, &envelope).await,
+                        true => Drafts::hold(tx, &envelope, token).await,
+                        false => Drafts::erase(tx, &envelope, token).await,
                     }
                 })
             })
@@ -361,7 +361,8 @@ impl Outbound {
         Ok(())
     }
 
-    async fn fail_all(&self, draft: &Draft, reason: &str) -> Result<(), GatewayError> {
+    async fn fail_all(&self, due: &Due, reason: &str) -> Result<(), GatewayError> {
+        let draft = &due.draft;
         let now = self.0.clock.now();
         let stopped: Vec<_> = (0_i64..)
             .zip(&draft.wanted)
@@ -369,19 +370,21 @@ impl Outbound {
             .collect();
         tracing::warn!(envelope = %draft.envelope, reason, "not sent: the sender is told");
         self.record(draft, &[], &stopped, now).await?;
-        self.end(draft, &stopped, now).await
+        self.end(due, &stopped, now).await
     }
 
-    async fn postpone(&self, envelope: &EnvelopeId, attempts: i64) -> Result<(), GatewayError> {
-        let doublings = u32::try_from(attempts.min(16)).unwrap_or(16);
+    async fn postpone(&self, due: &Due) -> Result<(), GatewayError> {
+        let doublings = u32::try_from(due.attempts.min(16)).unwrap_or(16);
         let wait = FIRST_WAIT
             .saturating_mul(2_u32.saturating_pow(doublings))
             .min(LONGEST_WAIT);
         let until = millis(self.0.clock.now() + wait);
-        let envelope = envelope.clone();
+        let (envelope, token) = (due.draft.envelope.clone(), due.token);
         self.0
             .store
-            .write(move |tx| Box::pin(async move { Drafts::postpone(tx, &envelope, until).await }))
+            .write(move |tx| {
+                Box::pin(async move { Drafts::postpone(tx, (&envelope, token), until).await })
+            })
             .await
     }
 }

@@ -62,7 +62,7 @@ impl Site {
             .unwrap();
         let site_key = SiteKey::create(&path.join("site.key")).unwrap();
         let vault = Vault::new(site_key, store.clone());
-        let bodies = Bodies::open(path.join("bodies")).unwrap();
+        let bodies = Bodies::open("gateway", path.join("bodies")).unwrap();
         let mailboxes = Mailboxes::open(store, bodies, vault, Arc::clone(&clock))
             .await
             .unwrap();

@@ -22,6 +22,9 @@ pub(crate) enum CommandError {
     /// The directory elsewhere cannot be asked.
     #[error("lookup: {0}")]
     Lookup(#[from] LookupError),
+    /// A store could not be moved.
+    #[error("store: {0}")]
+    Store(#[from] liaison_store::StoreError),
     /// The settings ask for something that they do not give.
     #[error("{0}")]
     Settings(&'static str),

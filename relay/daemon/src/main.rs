@@ -7,10 +7,10 @@
 //! - `demo/`: a fictional territory on this machine and a day in its life.
 //! - `notice`: what messages would give, what waits for a person. `partner`: what is known of
 //!   partners' clients and keys.
-//! - `track`: what became of what a gateway sent. `queue`: what a relay carries. `reports`: the
-//!   register. `directory`: filling the shared directory and asking it. `hl7`: pushing a file as a
-//!   hospital would. `smime/`: messages sealed, opened, verified and explained by hand. `secrets`:
-//!   site keys, password hashes.
+//! - `track`: what became of what a gateway sent. `queue`, `steering`: what a relay carries.
+//! - `reports`: the register. `directory`: filling the shared directory and asking it. `hl7`: pushing
+//!   a file as a hospital would. `smime/`: messages sealed, opened, verified and explained by hand.
+//! - `secrets`: site keys, password hashes. `store`: from SQLite to PostgreSQL.
 //!
 //! The library crates never depend on each other; here, and only here, they are joined.
 
@@ -29,6 +29,8 @@ mod secrets;
 mod serve;
 mod settings_file;
 mod smime;
+mod steering;
+mod store;
 mod track;
 
 use std::path::{Path, PathBuf};
@@ -69,7 +71,7 @@ enum Command {
         #[arg(long, default_value_t = 50)]
         most: u32,
     },
-    /// Show what a relay's queue holds.
+    /// Show what a relay's queue holds; hold, release, retry, cancel and recall it.
     Queue(queue::QueueArguments),
     /// Show each step of one message through a relay.
     Trace {
@@ -129,6 +131,11 @@ enum Command {
         #[command(subcommand)]
         command: Box<smime::SmimeCommand>,
     },
+    /// What keeps the state of the roles.
+    Store {
+        #[command(subcommand)]
+        command: store::StoreCommand,
+    },
     /// Push HL7 v2 as a hospital information system would.
     Hl7 {
         #[command(subcommand)]
@@ -144,7 +151,7 @@ async fn main() -> ExitCode {
         Command::Serve { config } => serve::run(&config).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Track { config, json, most } => track::run(&config, json, most).await,
-        Command::Queue(arguments) => queue::waiting(arguments).await,
+        Command::Queue(arguments) => queue::run(arguments).await,
         Command::Trace {
             envelope,
             config,
@@ -158,6 +165,7 @@ async fn main() -> ExitCode {
         Command::Password { command } => secrets::password(command),
         Command::Notice { command } => notice::run(command).await,
         Command::Partner { command } => partner::run(command).await,
+        Command::Store { command } => store::run(command).await,
         Command::Hl7 { command } => hl7::run(command).await,
     };
     match result {

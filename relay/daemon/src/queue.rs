@@ -1,5 +1,6 @@
 //! `liaison queue` and `liaison trace`: what a relay carries, and what became of one message.
-//! Both read the relay's database, which may be in use.
+//! Both read the relay's database, which may be in use. Orders go to the process that works on it
+//! (`steering`).
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +13,18 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::error::CommandError;
+use crate::steering::{self, Steering};
 use crate::track::stamp;
 
 /// What there is to see in a queue.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct QueueArguments {
+    /// What is to be done to what waits; without it, what waits is shown.
+    #[command(subcommand)]
+    order: Option<Steering>,
     /// The settings file of the relay.
-    #[arg(long, default_value = "liaison.toml")]
+    #[arg(long, default_value = "liaison.toml", global = true)]
     config: PathBuf,
     /// How many recipients at most.
     #[arg(long, default_value_t = 200)]
@@ -31,9 +37,17 @@ pub(crate) struct QueueArguments {
     json: bool,
 }
 
+/// Shows what waits, or steers it.
+pub(crate) async fn run(arguments: QueueArguments) -> Result<(), CommandError> {
+    match &arguments.order {
+        Some(order) => steering::run(order, &arguments.config).await,
+        None => waiting(arguments).await,
+    }
+}
+
 /// Prints what waits, the oldest first.
 #[expect(clippy::print_stdout, reason = "the list is the command's output")]
-pub(crate) async fn waiting(arguments: QueueArguments) -> Result<(), CommandError> {
+async fn waiting(arguments: QueueArguments) -> Result<(), CommandError> {
     let history = history(&arguments.config).await?;
     let now = SystemClock.now();
     if arguments.summary {
@@ -83,6 +97,7 @@ pub(crate) async fn waiting(arguments: QueueArguments) -> Result<(), CommandErro
 /// A recipient that waits, for programs.
 pub(crate) fn waiting_json(one: &Waiting) -> Value {
     json!({
+        "id": one.id,
         "envelope": one.envelope.to_string(),
         "state": one.state.as_str(),
         "urgency": format!("{:?}", one.urgency).to_lowercase(),

@@ -36,22 +36,38 @@ pub(crate) fn check(message: &[u8], from: &ReversePath) -> Result<(), Denial> {
     }
 }
 
-fn enveloped(header: Header<'_>, media: &MediaType, body: &[u8]) -> Result<(), Denial> {
-    let refused = || Denial::from(Reason::NotEnveloped);
-    let named = media.value("smime-type").is_some_and(|kind| {
-        SEALED
-            .iter()
-            .any(|sealed| sealed.eq_ignore_ascii_case(kind))
-    });
-    let encoded = single(header, "Content-Transfer-Encoding")
-        .is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64"));
-    if !named || !encoded {
-        return Err(refused());
+/// The shape of a message that comes in pieces: sealed, since a report is smaller.
+pub(crate) struct Shape(Base64);
+
+impl Shape {
+    /// Looks at the header. `first` holds all of it, or more octets than a header may have.
+    /// Answers with where the body begins, too.
+    pub(crate) fn begin(first: &[u8]) -> Result<(Self, usize), Denial> {
+        let (header, body) = header::split(first);
+        let sealed = header.as_bytes().len() <= header::MAX_HEADER
+            && single(header, "Content-Type")
+                .and_then(|value| MediaType::parse(&value))
+                .is_some_and(|media| says_sealed(header, &media));
+        match sealed {
+            true => Ok((Self(Base64::default()), first.len() - body.len())),
+            false => Err(Reason::NotEnveloped.into()),
+        }
     }
-    let octets = Base64::scan(body).ok_or_else(refused)?;
-    if cms::is_enveloped(&octets.start, octets.total) {
-        Ok(())
-    } else {
+
+    /// Looks at the next piece of the body.
+    pub(crate) fn take(&mut self, piece: &[u8]) -> Result<(), Denial> {
+        match self.0.take(piece) {
+            true => Ok(()),
+            false => Err(Reason::NotEnveloped.into()),
+        }
+    }
+
+    /// The body was whole.
+    pub(crate) fn end(self) -> Result<(), Denial> {
+        let (start, total) = self.0.end().ok_or(Denial::from(Reason::NotEnveloped))?;
+        if cms::is_enveloped(&start, total) {
+            return Ok(());
+        }
         Err(Denial {
             reason: Reason::NotEnveloped,
             refusal: Refusal {
@@ -62,39 +78,68 @@ fn enveloped(header: Header<'_>, media: &MediaType, body: &[u8]) -> Result<(), D
     }
 }
 
+fn enveloped(header: Header<'_>, media: &MediaType, body: &[u8]) -> Result<(), Denial> {
+    if !says_sealed(header, media) {
+        return Err(Reason::NotEnveloped.into());
+    }
+    let mut shape = Shape(Base64::default());
+    shape.take(body)?;
+    shape.end()
+}
+
+/// Whether the header names a sealed object in base64.
+fn says_sealed(header: Header<'_>, media: &MediaType) -> bool {
+    let is_cms = matches!(
+        media.kind.as_str(),
+        "application/pkcs7-mime" | "application/x-pkcs7-mime"
+    );
+    let named = media.value("smime-type").is_some_and(|kind| {
+        SEALED
+            .iter()
+            .any(|sealed| sealed.eq_ignore_ascii_case(kind))
+    });
+    let encoded = single(header, "Content-Transfer-Encoding")
+        .is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64"));
+    is_cms && named && encoded
+}
+
 /// What base64 text holds, decoded no further than needed.
+#[derive(Default)]
 struct Base64 {
-    start: Vec<u8>,
-    total: usize,
+    first: Vec<u8>,
+    digits: usize,
+    padding: usize,
 }
 
 impl Base64 {
-    /// Reads the whole text: a line that is not base64 would travel unsealed (RFC 2045 §6.8 lets
-    /// a decoder skip it). `None` when there is one, or padding before the end.
-    fn scan(text: &[u8]) -> Option<Self> {
-        let mut first = Vec::new();
-        let (mut digits, mut padding) = (0_usize, 0_usize);
+    /// Reads on, to the end of the text: a line that is not base64 would travel unsealed
+    /// (RFC 2045 §6.8 lets a decoder skip it). False when there is one, or padding before the end.
+    fn take(&mut self, text: &[u8]) -> bool {
         for byte in text {
             match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if padding == 0 => {
-                    digits += 1;
-                    if first.len() < cms::LOOKED_AT / 3 * 4 {
-                        first.push(*byte);
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' if self.padding == 0 => {
+                    self.digits += 1;
+                    if self.first.len() < cms::LOOKED_AT / 3 * 4 {
+                        self.first.push(*byte);
                     }
                 }
-                b'=' => padding += 1,
+                b'=' => self.padding += 1,
                 b'\r' | b'\n' => {}
-                _ => return None,
+                _ => return false,
             }
         }
-        if (digits + padding) % 4 != 0 || padding > 2 {
+        true
+    }
+
+    /// The first octets, and how many there are in all.
+    fn end(mut self) -> Option<(Vec<u8>, usize)> {
+        let groups = self.digits + self.padding;
+        if !groups.is_multiple_of(4) || self.padding > 2 {
             return None;
         }
-        first.truncate(first.len() / 4 * 4);
-        Some(Self {
-            start: STANDARD.decode(first).ok()?,
-            total: (digits + padding) / 4 * 3 - padding,
-        })
+        self.first.truncate(self.first.len() / 4 * 4);
+        let start = STANDARD.decode(self.first).ok()?;
+        Some((start, groups / 4 * 3 - self.padding))
     }
 }
 

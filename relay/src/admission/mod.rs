@@ -15,6 +15,8 @@ use liaison_mail::port::Origin;
 use liaison_mail::{Address, Domain, Refusal, ReversePath, header};
 use ring::digest::{self, SHA256};
 
+pub(crate) use content::Shape;
+
 use crate::refusals::Reason;
 use crate::settings::Settings;
 
@@ -86,6 +88,17 @@ pub(crate) fn message(
     content::check(message, from)
 }
 
+/// The header of a message that comes in pieces: its hops, and that it says it is sealed. `first` is
+/// longer than a header may be. Answers with what looks at the body, and where that begins.
+pub(crate) fn begun(settings: &Settings, first: &[u8]) -> Result<(Shape, usize), Denial> {
+    let begun = Shape::begin(first)?;
+    let (header, _) = header::split(first);
+    if trace::hops(header) > settings.limits.hops {
+        return Err(Reason::TooManyHops.into());
+    }
+    Ok(begun)
+}
+
 /// What makes two hand-overs one: the origin and the sender's name for the message. From a peer
 /// the content counts too: the same message again after a lost reply is octet for octet the same
 /// (RFC 5321 §6.1), while a peer that gives one name to two messages must not lose the second.
@@ -120,6 +133,17 @@ impl Sameness {
         short.copy_from_slice(&sum.finish().as_ref()[..16]);
         short
     }
+}
+
+/// What stood for [`Sameness`] in the first release, whose rows an upgraded queue still has.
+pub(crate) fn sameness_before(origin: &Origin, name: &str, content: Option<&[u8]>) -> String {
+    let text = match origin {
+        Origin::Local => format!("local\n{name}"),
+        Origin::Peer { name: peer, .. } => {
+            format!("peer {peer}\n{name}\n{}", hex(content.unwrap_or_default()))
+        }
+    };
+    hex(digest::digest(&SHA256, text.as_bytes()).as_ref())
 }
 
 /// Lower-case hexadecimal.

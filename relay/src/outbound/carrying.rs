@@ -2,16 +2,16 @@
 //! peer on which many are on their way at a time.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::stream::{self, StreamExt as _};
 use liaison_directory_client::RelayEndpoint;
 use liaison_mail::port::Arrival;
 use liaison_mail::{EnhancedStatus, Envelope, Refusal, Verdict};
 use liaison_smtp::client::{self, Announced};
-use liaison_smtp::data::PIECE;
 use liaison_smtp::io::Source;
 use liaison_store::StoreError;
+use liaison_store::body::BodyReader;
 
 use super::Outbound;
 use super::link;
@@ -26,12 +26,6 @@ const CONVERSATIONS: usize = 16;
 
 /// What became of the recipients of a message.
 type Seen = (Arc<Stored>, Vec<(Claimed, Outcome)>);
-
-/// Content at hand, or why there is none.
-enum Content {
-    Here(Arc<[u8]>),
-    Damaged,
-}
 
 impl Worker {
     /// Gives parcels to the own gateway: several at a time, those of one conversation (the same
@@ -158,9 +152,9 @@ impl Worker {
     /// Sends one message while nothing else is on its way. Gives it back when the connection was
     /// dead before the peer could say anything.
     async fn send_alone(&mut self, parcel: Parcel) -> Result<Option<Parcel>, RelayError> {
-        let content = match content(&self.outbound, &parcel).await {
-            Ok(Content::Here(content)) => content,
-            Ok(Content::Damaged) => {
+        let content = match reader(&self.outbound, &parcel).await {
+            Ok(Some(content)) => content,
+            Ok(None) => {
                 self.lose(parcel);
                 return Ok(None);
             }
@@ -177,17 +171,23 @@ impl Worker {
             // It takes its time: what comes meanwhile need not wait for it.
             self.outbound.relay.destinations.grow(&self.domain);
         }
+        let failure = Arc::new(OnceLock::new());
         let source = Pieces {
             trace: Some(message.trace.clone()),
             content,
-            at: 0,
+            failure: Arc::clone(&failure),
         };
         let (envelope, announced) = (envelope(&parcel), announced(message));
-        match link
+        let sent = link
             .connection
             .send_from(&envelope, announced, source)
-            .await
-        {
+            .await;
+        if let Some(error) = failure.get() {
+            // The peer got no end of it, and the connection is lost.
+            self.link = None;
+            return self.unreadable(parcel, error).await;
+        }
+        match sent {
             Ok(outcome) => Ok(self.conclude(parcel, outcome)),
             Err(error) => {
                 let had_worked = link.worked;
@@ -217,6 +217,21 @@ impl Worker {
         let outcomes = outcomes(parcel.claims, outcome.verdicts, &accepted);
         self.record(parcel.loaded.message, outcomes);
         None
+    }
+
+    /// The content could not be read to its end.
+    async fn unreadable(
+        &mut self,
+        parcel: Parcel,
+        error: &StoreError,
+    ) -> Result<Option<Parcel>, RelayError> {
+        if let StoreError::Damaged(name) = error {
+            self.outbound.relay.queue.set_aside(name).await;
+            self.lose(parcel);
+            return Ok(None);
+        }
+        self.give_back(parcel.claims).await;
+        Err(StoreError::Body(std::io::Error::other(error.to_string())).into())
     }
 
     fn lose(&mut self, parcel: Parcel) {
@@ -263,20 +278,20 @@ async fn give_all(
 }
 
 async fn give(outbound: &Outbound, parcel: Parcel) -> Result<Seen, RelayError> {
-    let content = match content(outbound, &parcel).await? {
-        Content::Here(content) => content,
-        Content::Damaged => {
-            return Ok((parcel.loaded.message, all(parcel.claims, &damaged())));
-        }
+    // The gateway takes a message whole: one large one at a time, however many connections brought
+    // them.
+    let _alone = match &parcel.loaded.content {
+        Some(Stowed::File { .. }) => outbound.large.acquire().await.ok(),
+        _ => None,
+    };
+    let Some(content) = whole(outbound, &parcel).await? else {
+        return Ok((parcel.loaded.message, all(parcel.claims, &damaged())));
     };
     let envelope = envelope(&parcel);
     let message = parcel.loaded.message;
     let arrival = Arrival {
         envelope,
-        message: match message.trace.is_empty() {
-            true => content,
-            false => [message.trace.as_bytes(), &content].concat().into(),
-        },
+        message: content,
         origin: message.origin.clone(),
         accepted_at: message.accepted_at,
     };
@@ -285,15 +300,29 @@ async fn give(outbound: &Outbound, parcel: Parcel) -> Result<Seen, RelayError> {
     Ok((message, outcomes))
 }
 
-async fn content(outbound: &Outbound, parcel: &Parcel) -> Result<Content, RelayError> {
-    match &parcel.loaded.content {
-        Some(Stowed::Inline(content)) => Ok(Content::Here(Arc::clone(content))),
-        Some(Stowed::File { name, .. }) => match outbound.relay.queue.file(name).await {
-            Ok(content) => Ok(Content::Here(content)),
-            Err(RelayError::Store(StoreError::Damaged(_))) => Ok(Content::Damaged),
-            Err(error) => Err(error),
-        },
-        None => Ok(Content::Damaged),
+/// A message with this relay's header lines; `None` when it is damaged.
+async fn whole(outbound: &Outbound, parcel: &Parcel) -> Result<Option<Arc<[u8]>>, RelayError> {
+    let message = &parcel.loaded.message;
+    if let (Some(Stowed::Inline(content)), true) =
+        (&parcel.loaded.content, message.trace.is_empty())
+    {
+        return Ok(Some(Arc::clone(content)));
+    }
+    let Some(mut reader) = reader(outbound, parcel).await? else {
+        return Ok(None);
+    };
+    let mut octets = Vec::with_capacity(usize::try_from(message.size).unwrap_or(0));
+    octets.extend_from_slice(message.trace.as_bytes());
+    loop {
+        match reader.next().await {
+            Ok(Some(piece)) => octets.extend_from_slice(&piece),
+            Ok(None) => return Ok(Some(octets.into())),
+            Err(StoreError::Damaged(name)) => {
+                outbound.relay.queue.set_aside(&name).await;
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -327,8 +356,9 @@ fn announced(message: &Stored) -> Announced {
 /// A message as a source: this relay's header lines, then the content.
 struct Pieces {
     trace: Option<String>,
-    content: Arc<[u8]>,
-    at: usize,
+    content: BodyReader,
+    /// Why the content could not be read to its end.
+    failure: Arc<OnceLock<StoreError>>,
 }
 
 impl Source for Pieces {
@@ -336,10 +366,30 @@ impl Source for Pieces {
         if let Some(trace) = self.trace.take().filter(|trace| !trace.is_empty()) {
             return Ok(Some(trace.into_bytes()));
         }
-        let end = self.content.len().min(self.at + PIECE);
-        let piece = self.content[self.at..end].to_vec();
-        self.at = end;
-        Ok((!piece.is_empty()).then_some(piece))
+        match self.content.next().await {
+            Ok(piece) => Ok(piece.map(Vec::from)),
+            Err(error) => {
+                let told = std::io::Error::other(error.to_string());
+                let _ = self.failure.set(error);
+                Err(told)
+            }
+        }
+    }
+}
+
+/// Begins to read what a parcel holds; `None` when it is damaged.
+async fn reader(outbound: &Outbound, parcel: &Parcel) -> Result<Option<BodyReader>, RelayError> {
+    let queue = &outbound.relay.queue;
+    let Some(content) = &parcel.loaded.content else {
+        return Ok(None);
+    };
+    match queue.reader(content).await {
+        Ok(content) => Ok(Some(content)),
+        Err(RelayError::Store(StoreError::Damaged(name))) => {
+            queue.set_aside(&name).await;
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Outbound {
     shutdown: Shutdown,
     /// One for each delivery to a peer at a time, given out in the order of asking.
     slots: Semaphore,
+    /// Messages too large to lie beside their row that are held in memory for the own gateway.
+    large: Semaphore,
 }
 
 /// Takes up what waits in the queue and whatever comes.
@@ -59,6 +61,7 @@ pub(crate) async fn start(
                 .deliveries
                 .clamp(1, Semaphore::MAX_PERMITS),
         ),
+        large: Semaphore::new(1),
         relay,
         delivery,
         news,

@@ -258,15 +258,16 @@ impl Worker {
 
     /// Waits until at most `left` outcomes are still being committed.
     async fn recorded(&mut self, left: usize) -> Result<(), RelayError> {
+        let mut all = Ok(());
         while self.recording.len() > left {
             match self.recording.join_next().await {
-                Some(Ok(recorded)) => recorded?,
-                // Cut off: the lease's end does the rest.
+                Some(Ok(recorded)) => all = all.and(recorded),
+                // Cut off: what was in hand is claimed again.
                 Some(Err(error)) => tracing::error!(%error, "an outcome was not recorded"),
-                None => return Ok(()),
+                None => break,
             }
         }
-        Ok(())
+        all
     }
 
     /// Gives back what was claimed and not tried. If that fails too, the lease's end does it.
@@ -276,7 +277,7 @@ impl Worker {
         }
         let now = self.outbound.relay.clock.now();
         if let Err(error) = self.outbound.relay.queue.release(claims, now).await {
-            tracing::warn!(%error, "claims stay leased until their time is up");
+            tracing::warn!(%error, "claims stay leased until they are looked through");
         }
     }
 

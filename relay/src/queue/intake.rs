@@ -7,7 +7,8 @@ use std::sync::Arc;
 use liaison_base::clock;
 use liaison_mail::port::Origin;
 use liaison_mail::{Domain, Envelope, MessageId, Recipient, Return};
-use liaison_store::WorkFuture;
+use liaison_store::body::Kept;
+use liaison_store::{StoreError, WorkFuture};
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 
@@ -25,6 +26,8 @@ pub(crate) struct Intake {
     pub(crate) named: bool,
     pub(crate) message_id: Option<MessageId>,
     pub(crate) sameness: Sameness,
+    /// The same in the first release's terms, where rows of it are left.
+    pub(crate) before: Option<String>,
     /// This relay's own header lines, to go before the content.
     pub(crate) trace: String,
     pub(crate) content: Stowed,
@@ -49,6 +52,15 @@ pub(crate) enum Stowed {
 }
 
 impl Stowed {
+    /// What a body's writer has kept.
+    pub(crate) fn of(kept: Kept, octets: u64) -> Result<Self, RelayError> {
+        match (kept.inline, kept.file) {
+            (Some(content), _) => Ok(Self::Inline(content.into())),
+            (None, Some(name)) => Ok(Self::File { name, octets }),
+            (None, None) => Err(StoreError::Row("a body that was kept nowhere").into()),
+        }
+    }
+
     pub(crate) fn octets(&self) -> u64 {
         match self {
             Self::Inline(content) => content.len() as u64,
@@ -113,13 +125,16 @@ pub(super) async fn insert(
     items: &[Numbered],
 ) -> Result<Vec<Vec<Domain>>, RelayError> {
     let mut seen = known(tx, items).await?;
+    for item in items {
+        taken_before(tx, &item.intake, &mut seen).await?;
+    }
     let mut messages = Vec::new();
     let mut recipients = Vec::new();
     let mut answers = Vec::with_capacity(items.len());
     for item in items {
         let (mut domains, mut numbers) = (Vec::new(), item.numbers.clone());
         let Some(message) = numbers.next() else {
-            return Err(liaison_store::StoreError::Row("an admission without a number").into());
+            return Err(StoreError::Row("an admission without a number").into());
         };
         for recipient in &item.intake.envelope.recipients {
             let sameness = item.intake.sameness.of(&recipient.address);
@@ -181,6 +196,30 @@ async fn known(
         }
     }
     Ok(known)
+}
+
+/// What the first release took of it.
+async fn taken_before(
+    tx: &mut AnyConnection,
+    intake: &Intake,
+    seen: &mut HashSet<[u8; 16]>,
+) -> Result<(), RelayError> {
+    let Some(before) = &intake.before else {
+        return Ok(());
+    };
+    let text = "SELECT address_key FROM relay_taken_before WHERE sameness = $1";
+    let rows = sqlx::query(text)
+        .bind(before.clone())
+        .fetch_all(&mut *tx)
+        .await?;
+    for row in rows {
+        let key: String = row.try_get(0)?;
+        let recipients = intake.envelope.recipients.iter();
+        for one in recipients.filter(|one| one.address.key() == key) {
+            seen.insert(intake.sameness.of(&one.address));
+        }
+    }
+    Ok(())
 }
 
 async fn insert_messages(

@@ -5,6 +5,12 @@
 //! Whatever is written about a claimed recipient afterwards asks for `state = 'active' AND token =
 //! …` in the same statement. Leases end when their time is up or when their holder is no longer
 //! alive; each process on the database ends the leases of all.
+//!
+//! A living process ends those of its own that nobody in it works on any more ([`InHand`]): the
+//! answer to the claim's commit was lost, or what it came to could not be written.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use liaison_base::clock;
 use liaison_mail::{Address, Domain, Recipient};
@@ -31,6 +37,35 @@ pub(crate) struct Claimed {
     pub(super) token: i64,
     pub(super) claimed_at: i64,
     urgency: i64,
+    /// Says that somebody still works on it; see [`InHand`].
+    _hand: Arc<()>,
+}
+
+/// The tokens of the claims that this process works on. Copies are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InHand(Arc<Mutex<HashMap<i64, Weak<()>>>>);
+
+impl InHand {
+    /// A claim is made under `token`; it is in hand for as long as what is returned lives.
+    fn take(&self, token: i64) -> Arc<()> {
+        let hand = Arc::new(());
+        self.tokens().insert(token, Arc::downgrade(&hand));
+        hand
+    }
+
+    fn has(&self, token: i64) -> bool {
+        self.tokens().contains_key(&token)
+    }
+
+    /// Forgets what is no longer worked on.
+    fn prune(&self) {
+        self.tokens().retain(|_, hand| hand.strong_count() > 0);
+    }
+
+    /// No code runs under the lock that could leave the table between two states.
+    fn tokens(&self) -> MutexGuard<'_, HashMap<i64, Weak<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Queue {
@@ -48,6 +83,7 @@ impl Queue {
         let token = self.numbers.take(1).await?.start;
         let domain = domain.as_str().to_owned();
         let holder = self.holder.name().to_owned();
+        let hand = self.in_hand.take(token);
         let mut claimed = self
             .store
             .write(move |tx| {
@@ -62,7 +98,9 @@ impl Queue {
                         .bind(holder)
                         .fetch_all(&mut *tx)
                         .await?;
-                    rows.iter().map(claimed).collect::<Result<Vec<_>, _>>()
+                    rows.iter()
+                        .map(|row| claimed(row, &hand))
+                        .collect::<Result<Vec<_>, _>>()
                 })
             })
             .await?;
@@ -103,13 +141,14 @@ impl Queue {
             .await
     }
 
-    /// Ends the leases that have run out or whose holder is dead. Answers with the domains that
-    /// have something due.
+    /// Ends the leases that have run out, whose holder is dead, or that are this process's and
+    /// nobody's in it. Answers with the domains that have something due.
     pub(crate) async fn release_expired(
         &self,
         now: OffsetDateTime,
     ) -> Result<Vec<Domain>, RelayError> {
         let now = clock::millis(now);
+        let dropped = self.dropped().await?;
         // Reading first spares a commit: nearly always there is none.
         let none = sqlx::query(
             "SELECT 1 FROM relay_recipient
@@ -121,12 +160,41 @@ impl Queue {
         .fetch_optional(self.rows())
         .await?
         .is_none();
-        if none {
+        if none && dropped.is_empty() {
             return Ok(Vec::new());
         }
         self.store
-            .write(move |tx| Box::pin(async move { end_leases(tx, now).await }))
+            .write(move |tx| {
+                Box::pin(async move {
+                    let text = locking(tx, END);
+                    let mut rows = sqlx::query(text).bind(now).fetch_all(&mut *tx).await?;
+                    for token in dropped {
+                        let ended = sqlx::query(DROP).bind(token).fetch_all(&mut *tx).await?;
+                        rows.extend(ended);
+                    }
+                    leases_ended(tx, &rows, now).await
+                })
+            })
             .await
+    }
+
+    /// The tokens of this process's claims that nobody works on any more.
+    async fn dropped(&self) -> Result<Vec<i64>, RelayError> {
+        self.in_hand.prune();
+        let text = "SELECT DISTINCT token FROM relay_recipient
+                    WHERE state = 'active' AND holder = $1";
+        let rows = sqlx::query(text)
+            .bind(self.holder.name().to_owned())
+            .fetch_all(self.rows())
+            .await?;
+        let mut dropped = Vec::new();
+        for row in rows {
+            let token = row.try_get(0)?;
+            if !self.in_hand.has(token) {
+                dropped.push(token);
+            }
+        }
+        Ok(dropped)
     }
 
     /// When the next deferred recipient of `domain` is due.
@@ -193,6 +261,11 @@ const END: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL
          FOR UPDATE SKIP LOCKED)
      RETURNING id, attempts, domain, claimed_at";
 
+/// A lease that nobody works on.
+const DROP: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL
+     WHERE state = 'active' AND token = $1
+     RETURNING id, attempts, domain, claimed_at";
+
 /// Claims by their tokens: those of one claim usually are together.
 pub(super) fn by_token(claims: &[Claimed]) -> Vec<(i64, Vec<&Claimed>)> {
     let mut groups: Vec<(i64, Vec<&Claimed>)> = Vec::new();
@@ -230,12 +303,14 @@ async fn give_back(
     Ok(given)
 }
 
-async fn end_leases(tx: &mut AnyConnection, now: i64) -> Result<Vec<Domain>, RelayError> {
-    let text = locking(tx, END);
-    let rows = sqlx::query(text).bind(now).fetch_all(&mut *tx).await?;
+async fn leases_ended(
+    tx: &mut AnyConnection,
+    rows: &[AnyRow],
+    now: i64,
+) -> Result<Vec<Domain>, RelayError> {
     let mut domains = Vec::new();
     let mut lines = Vec::with_capacity(rows.len());
-    for row in &rows {
+    for row in rows {
         lines.push(HistoryLine {
             recipient: row.try_get(0)?,
             began_at: Some(row.try_get(3)?),
@@ -253,7 +328,7 @@ async fn end_leases(tx: &mut AnyConnection, now: i64) -> Result<Vec<Domain>, Rel
     Ok(domains)
 }
 
-fn claimed(row: &AnyRow) -> Result<Claimed, RelayError> {
+fn claimed(row: &AnyRow, hand: &Arc<()>) -> Result<Claimed, RelayError> {
     let original: Option<String> = row.try_get("original")?;
     Ok(Claimed {
         id: row.try_get("id")?,
@@ -268,5 +343,6 @@ fn claimed(row: &AnyRow) -> Result<Claimed, RelayError> {
         token: row.try_get("token")?,
         claimed_at: row.try_get("claimed_at")?,
         urgency: row.try_get("urgency")?,
+        _hand: Arc::clone(hand),
     })
 }

@@ -65,19 +65,19 @@ use std::sync::Arc;
 use liaison_base::clock::{self, Clock};
 use liaison_mail::port::Origin;
 use liaison_mail::{Domain, Envelope, EnvelopeId, MessageId, Notify, Return, ReversePath, Urgency};
-use liaison_store::body::{Bodies, Kept};
+use liaison_store::body::{self, Bodies, BodyReader, BodyWriter, Kept};
 use liaison_store::sql::locking;
-use liaison_store::{Holder, News, Store, StoreError};
+use liaison_store::{Holder, News, Store};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use time::OffsetDateTime;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use crate::RelayError;
 use crate::settings::{Schedule, Settings};
 
 use gather::Gather;
 use intake::{Numbered, Stowed};
+use lease::InHand;
 use numbers::Numbers;
 use record::Ended;
 
@@ -97,9 +97,10 @@ pub(crate) struct Queue {
     numbers: Numbers,
     intakes: Gather<Numbered>,
     outcomes: Gather<Ended>,
-    /// Held for reading from the write of a large body to the commit of its row, and for writing
-    /// while a body without a row is removed: equal bodies share one file.
-    files: Arc<RwLock<()>>,
+    /// What this process works on.
+    in_hand: InHand,
+    /// Whether it holds rows that the first release has written.
+    upgraded: bool,
 }
 
 /// A message as the queue keeps it, without recipients and content.
@@ -138,24 +139,27 @@ impl Queue {
     ) -> Result<Self, RelayError> {
         let store = Store::open(&settings.database, &[SCHEMA]).await?;
         let now = clock.now();
+        let upgraded = sqlx::query("SELECT 1 FROM relay_taken_before LIMIT 1")
+            .fetch_optional(store.read())
+            .await?
+            .is_some();
         let patience = settings.schedule.takeover;
         let queue = Self {
             holder: store.enter("relay", clock, patience).await?,
-            bodies: Bodies::open(settings.bodies.clone())?,
+            bodies: Bodies::open("relay", &settings.bodies)?,
             schedule: settings.schedule.clone(),
             numbers: Numbers::new(store.clone()),
             intakes: Gather::start(store.clone()),
             outcomes: Gather::start(store.clone()),
-            files: Arc::default(),
+            in_hand: InHand::default(),
+            upgraded,
             store,
         };
         let released = queue.release_expired(now).await?;
         if !released.is_empty() {
             tracing::info!("deliveries cut off by the last stop are queued again");
         }
-        if !queue.is_shared() {
-            queue.sweep_bodies().await?;
-        }
+        queue.sweep_bodies(now).await?;
         Ok(queue)
     }
 
@@ -165,6 +169,11 @@ impl Queue {
         if self.is_shared() {
             self.store.tell(&format!("{DUE}{domain}"));
         }
+    }
+
+    /// Whether it holds messages that the first release took.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded
     }
 
     /// Whether other processes may work on it.
@@ -224,32 +233,33 @@ impl Queue {
         Ok(loaded)
     }
 
-    /// Reads content that has a file of its own.
-    pub(crate) async fn file(&self, name: &str) -> Result<Arc<[u8]>, RelayError> {
-        let kept = Kept {
-            inline: None,
-            file: Some(name.to_owned()),
+    /// Begins to read content, piece by piece.
+    pub(crate) async fn reader(&self, content: &Stowed) -> Result<BodyReader, RelayError> {
+        let kept = match content {
+            Stowed::Inline(content) => Kept {
+                inline: Some(content.to_vec()),
+                file: None,
+            },
+            Stowed::File { name, .. } => Kept {
+                inline: None,
+                file: Some(name.clone()),
+            },
         };
-        Ok(self.bodies.read(kept).await?)
+        Ok(self.bodies.reader(kept).await?)
     }
 
-    /// Keeps the content of a message that is about to be admitted. The guard is to be held until
-    /// it is: the file has no row before.
-    pub(crate) async fn stow(
-        &self,
-        content: Arc<[u8]>,
-    ) -> Result<(Stowed, Option<OwnedRwLockReadGuard<()>>), RelayError> {
-        if content.len() <= liaison_store::body::INLINE {
-            return Ok((Stowed::Inline(content), None));
+    /// Begins to keep the content of a message that may be admitted.
+    pub(crate) fn writer(&self) -> BodyWriter {
+        self.bodies.writer()
+    }
+
+    /// Keeps the content of a message that is about to be admitted.
+    pub(crate) async fn stow(&self, content: Arc<[u8]>) -> Result<Stowed, RelayError> {
+        if content.len() <= body::INLINE {
+            return Ok(Stowed::Inline(content));
         }
-        let present = Arc::clone(&self.files).read_owned().await;
         let octets = content.len() as u64;
-        let kept = self.bodies.keep(content).await?;
-        let stowed = match kept.file {
-            Some(name) => Stowed::File { name, octets },
-            None => return Err(StoreError::Row("a large body without a file").into()),
-        };
-        Ok((stowed, Some(present)))
+        Stowed::of(self.bodies.keep(content).await?, octets)
     }
 
     /// Forgets what was finished before `limit`, a bounded number at a time. Returns how many.
@@ -287,27 +297,37 @@ impl Queue {
             .await
     }
 
-    async fn sweep_bodies(&self) -> Result<(), RelayError> {
-        let rows = sqlx::query("SELECT file FROM relay_body WHERE file IS NOT NULL")
-            .fetch_all(self.rows())
-            .await?;
-        let kept = rows
-            .iter()
-            .map(|row| row.try_get::<String, _>(0))
-            .collect::<Result<HashSet<_>, _>>()?;
-        let bodies = self.bodies.clone();
-        let swept = tokio::task::spawn_blocking(move || bodies.sweep(|file| kept.contains(file)))
-            .await
-            .map_err(|_| StoreError::Closed)??;
+    async fn sweep_bodies(&self, now: OffsetDateTime) -> Result<(), RelayError> {
+        let before = match self.is_shared() {
+            true => now - body::GRACE,
+            // This process is alone, and nothing is being written yet.
+            false => time::PrimitiveDateTime::MAX.assume_utc(),
+        };
+        let rows = async {
+            let rows = sqlx::query("SELECT file FROM relay_body WHERE file IS NOT NULL")
+                .fetch_all(self.rows())
+                .await?;
+            rows.iter()
+                .map(|row| Ok::<_, RelayError>(row.try_get::<String, _>(0)?))
+                .collect::<Result<HashSet<_>, _>>()
+        };
+        let swept = self.bodies.sweep(before, rows).await?;
         if swept > 0 {
             tracing::info!(swept, "bodies without a message removed");
         }
         Ok(())
     }
 
-    /// Removes a body's file unless another message has the same.
+    /// Keeps a damaged body for whoever looks into it.
+    pub(crate) async fn set_aside(&self, file: &str) {
+        if let Err(error) = self.bodies.set_aside(file).await {
+            tracing::error!(%error, file, "a damaged body could not be set aside");
+        }
+    }
+
+    /// Removes a body's file, unless another message has the same: the first release shared the
+    /// files of equal bodies.
     pub(crate) async fn remove_body(&self, file: &str) -> Result<(), RelayError> {
-        let _alone = self.files.write().await;
         let shared = sqlx::query("SELECT 1 FROM relay_body WHERE file = $1 LIMIT 1")
             .bind(file.to_owned())
             .fetch_optional(self.rows())

@@ -1,6 +1,8 @@
 //! What an operator, or a message's own sender, may do to what waits: hold it back, let it go, try
 //! it now, call it back. What a worker has in hand is never touched: its outcome comes first.
 
+use std::fmt;
+
 use liaison_base::clock;
 use liaison_mail::{Address, Domain, EnvelopeId};
 use sqlx::any::AnyRow;
@@ -23,6 +25,40 @@ pub enum Order {
     Retry,
     /// Queued, deferred or held: it is not delivered any more. Nobody is told but by the history.
     Cancel,
+}
+
+/// Who steers, and why: kept in the history of every recipient that an order changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warrant {
+    who: String,
+    why: String,
+}
+
+impl Warrant {
+    /// Most characters of either part; the rest is cut off.
+    const MOST: usize = 200;
+
+    /// `why` may be empty. A character that would break a line becomes a space.
+    pub fn new(who: &str, why: &str) -> Self {
+        let line = |text: &str| {
+            let one = |c: char| if c.is_control() { ' ' } else { c };
+            let line: String = text.chars().map(one).take(Self::MOST).collect();
+            line.trim().to_owned()
+        };
+        Self {
+            who: line(who),
+            why: line(why),
+        }
+    }
+}
+
+impl fmt::Display for Warrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.who.as_str(), self.why.as_str()) {
+            (who, "") => write!(f, "by {who}"),
+            (who, why) => write!(f, "by {who}: {why}"),
+        }
+    }
 }
 
 /// To which recipients.
@@ -94,11 +130,15 @@ impl Queue {
         &self,
         order: Order,
         selection: Selection,
+        warrant: &Warrant,
         now: OffsetDateTime,
     ) -> Result<Vec<Steered>, RelayError> {
+        let why = warrant.to_string();
         let changed = self
             .store
-            .write(move |tx| Box::pin(async move { apply(tx, order, &selection, now).await }))
+            .write(move |tx| {
+                Box::pin(async move { apply(tx, (order, &selection), &why, now).await })
+            })
             .await?;
         for file in &changed.files {
             if let Err(error) = self.remove_body(file).await {
@@ -112,8 +152,8 @@ impl Queue {
 
 async fn apply(
     tx: &mut AnyConnection,
-    order: Order,
-    selection: &Selection,
+    (order, selection): (Order, &Selection),
+    why: &str,
     now: OffsetDateTime,
 ) -> Result<Changed, RelayError> {
     let text = format!(
@@ -139,7 +179,7 @@ async fn apply(
             at: clock::millis(now),
             state: steered.state,
             attempt: row.try_get("attempts")?,
-            reply: None,
+            reply: Some(why.to_owned()),
         });
         changed.steered.push(steered);
         messages.push(row.try_get("message")?);

@@ -1,5 +1,5 @@
 use super::intake::Intake;
-use super::steer::{Order, Selection};
+use super::steer::{Order, Selection, Warrant};
 use super::*;
 use crate::admission::Sameness;
 use crate::notices::Reporter;
@@ -54,6 +54,7 @@ impl Bench {
             named: true,
             message_id: None,
             sameness: Sameness::new(&Origin::Local, id, None),
+            before: None,
             trace: "Received: by relay.ch.test\r\n".to_owned(),
             content: Stowed::Inline(b"sealed".as_slice().into()),
             eight_bit: false,
@@ -185,7 +186,11 @@ async fn what_is_held_waits_for_its_release_and_what_is_cancelled_never_goes() {
     bench.admit("n1", Urgency::Normal, &["a@ehpad.test"]).await;
     bench.admit("n2", Urgency::Normal, &["b@ehpad.test"]).await;
     let envelope = |id| Selection::Envelope(EnvelopeId::parse(id).unwrap());
-    let steer = |order, selection| bench.queue.steer(order, selection, bench.clock.now());
+    let warrant = Warrant::new("ide.garde", "wrong\nward");
+    let steer = |order, selection| {
+        let now = bench.clock.now();
+        bench.queue.steer(order, selection, &warrant, now)
+    };
     let held = steer(Order::Hold, Selection::Domain(ehpad()))
         .await
         .unwrap();
@@ -248,4 +253,21 @@ async fn what_is_done_is_forgotten_when_its_time_is_over() {
     );
     assert!(bench.message(id).await.is_none());
     assert!(bench.message(other).await.is_some());
+}
+
+#[tokio::test]
+async fn what_was_claimed_and_dropped_is_due_again() {
+    let bench = bench().await;
+    bench.admit("n1", Urgency::Normal, &["a@ehpad.test"]).await;
+    let claims = bench.claim().await;
+    assert_eq!(claims.len(), 1);
+    let ended = || bench.queue.release_expired(bench.clock.now());
+    assert!(ended().await.unwrap().is_empty(), "somebody works on it");
+    assert!(bench.claim().await.is_empty());
+    drop(claims);
+    let domains = ended().await.unwrap();
+    assert_eq!(domains, [Domain::parse("ehpad.test").unwrap()]);
+    let again = bench.claim().await;
+    assert_eq!((again.len(), again[0].attempts), (1, 2));
+    assert!(ended().await.unwrap().is_empty());
 }

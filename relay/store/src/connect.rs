@@ -15,8 +15,8 @@ const SHARED_READERS: u32 = 8;
 /// How long a server has to let us in.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A new connection that writes.
-pub(crate) async fn writing(location: &Location) -> Result<AnyConnection, StoreError> {
+/// A new connection that writes, and the place of its server among the hosts.
+pub(crate) async fn writing(location: &Location) -> Result<(AnyConnection, usize), StoreError> {
     match location {
         Location::Sqlite(_) => {
             let mut connection = AnyConnection::connect_with(&options(location)?).await?;
@@ -28,9 +28,9 @@ pub(crate) async fn writing(location: &Location) -> Result<AnyConnection, StoreE
             ] {
                 sqlx::raw_sql(pragma).execute(&mut connection).await?;
             }
-            Ok(connection)
+            Ok((connection, 0))
         }
-        Location::Postgres(hosts) => primary(hosts).await.map(|(connection, _)| connection),
+        Location::Postgres(hosts) => primary(hosts).await,
     }
 }
 

@@ -53,6 +53,9 @@ pub enum StoreError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// The settings name no place for bodies that this program knows.
+    #[error("not a place for message bodies: {0}")]
+    Place(&'static str),
     /// A body's file could not be written or read.
     #[error("message body: {0}")]
     Body(#[source] io::Error),
@@ -60,6 +63,9 @@ pub enum StoreError {
     /// looks into it.
     #[error("message body {0} is damaged: its length or digest differs from its row")]
     Damaged(String),
+    /// Rows were not moved from one database to another.
+    #[error("nothing was moved: {0}")]
+    Transfer(String),
     /// A row holds a value that this program never writes.
     #[error("unreadable row: {0}")]
     Row(&'static str),

@@ -144,7 +144,7 @@ impl Beat {
 
 /// Takes the lock beside a SQLite file; the system gives it back when the process ends, however
 /// it ends.
-fn lock(database: &Path, role: &str) -> Result<File, StoreError> {
+pub(crate) fn lock(database: &Path, role: &str) -> Result<File, StoreError> {
     let mut path = database.as_os_str().to_owned();
     path.push(format!(".{role}.lock"));
     let path = PathBuf::from(path);

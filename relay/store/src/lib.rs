@@ -7,7 +7,8 @@
 //! - [`schema`]: the tables of each component, brought up to date when a store is opened.
 //! - [`holder`]: leases, and who is alive to hold them. [`news`]: wake-ups between processes.
 //! - [`sql`]: where the two dialects differ.
-//! - [`body`]: message bodies: small ones beside their row, large ones in synced files.
+//! - [`body`]: message bodies: small ones beside their row, large ones in an object store.
+//! - [`transfer`]: from a SQLite file to PostgreSQL, proved.
 //! - `writer/`: the tasks that commit. `connect`: what a connection is told when it is opened.
 //! - `testing` (feature of that name): databases for tests, on either engine.
 //!
@@ -27,8 +28,9 @@
 //! another process was faster.
 //!
 //! # Dependencies
-//! `sqlx` is the one SQL client; `ring` hashes large bodies and names processes; `tokio` runs the
-//! writers, `tokio-util` ends them; `serde` reads a [`Location`] from settings.
+//! `sqlx` is the one SQL client; `object_store` (with `bytes` and `futures`) keeps large bodies in
+//! a folder or a bucket; `ring` hashes them and names processes; `tokio` runs the writers,
+//! `tokio-util` ends them; `serde` reads a [`Location`] from settings.
 
 pub mod body;
 pub mod holder;
@@ -37,6 +39,7 @@ pub mod schema;
 pub mod sql;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod transfer;
 
 mod connect;
 mod error;
@@ -90,9 +93,12 @@ impl Store {
     ) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let location = location.into();
-        let mut writing = connect::writing(&location).await?;
+        let (mut writing, place) = connect::writing(&location).await?;
         schema::migrate(&mut writing, schemas).await?;
         let readers = connect::reading(&location).await?;
+        if let Location::Postgres(hosts) = &location {
+            connect::follow(&readers, hosts, place);
+        }
         let process: Arc<str> = random_name()?.into();
         let (writer, wire) = match &location {
             Location::Sqlite(_) => (Writer::sqlite(writing), None),

@@ -39,6 +39,19 @@ pub fn locking(connection: &AnyConnection, text: &'static str) -> SqlStr {
     }
 }
 
+/// Makes transactions that name the same thing wait for one another until they end: what is looked
+/// for in order to be made, and may be looked for by two at once. SQLite has one writer anyway.
+///
+/// # Errors
+/// What the database says.
+pub async fn one_at_a_time(tx: &mut AnyConnection, thing: &[u8]) -> Result<(), sqlx::Error> {
+    if Engine::of(tx) == Engine::Postgres {
+        let text = "SELECT CAST(pg_advisory_xact_lock(hashtext(encode($1, 'hex'))) AS TEXT)";
+        sqlx::query(text).bind(thing.to_vec()).execute(tx).await?;
+    }
+    Ok(())
+}
+
 /// A schema script as PostgreSQL reads it. Scripts are written for SQLite and say nothing else
 /// that PostgreSQL does not know:
 ///

@@ -128,6 +128,79 @@ impl Server {
         &self.folder
     }
 
+    /// A synchronous standby of `primary`, which from now on answers a commit only once it is on
+    /// both.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub fn standby_of(primary: &Self) -> Self {
+        let place = format!("--standby-of={}", primary.folder.display());
+        let standby = Self::start(&[&place]);
+        for statement in [
+            "ALTER SYSTEM SET synchronous_standby_names = '*'",
+            "SELECT pg_reload_conf()",
+        ] {
+            let done = Command::new("psql")
+                .args([
+                    "-X", "-U", "liaison", "-d", "postgres", "-c", statement, "-h",
+                ])
+                .arg(&primary.folder)
+                .output()
+                .expect("psql runs");
+            assert!(done.status.success(), "{done:?}");
+        }
+        standby
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        self.control(&["promote"]);
+    }
+
+    /// Stops it as a crash would.
+    pub fn crash(&self) {
+        self.control(&["-m", "immediate", "stop"]);
+    }
+
+    /// Starts it after a crash, with the settings that it had.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub fn start_again(&self) {
+        let kept = self.folder.join("data/postmaster.opts");
+        let kept = std::fs::read_to_string(kept).expect("the options of the last start");
+        let (_, options) = kept.trim().split_once(' ').expect("a program with options");
+        self.control(&["-o", &options.replace('"', "'"), "start"]);
+    }
+
+    /// Has pg_ctl do something, as the user that owns the folder.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    fn control(&self, action: &[&str]) {
+        let data = self.folder.join("data");
+        let script = "owner=$(stat -c %U \"$0\"); log=$0/server.log
+            if [ \"$(id -un)\" = \"$owner\" ]; then as=; else
+                as=\"setpriv --reuid=$owner --regid=$owner --clear-groups\"; fi
+            exec $as /usr/lib/postgresql/15/bin/pg_ctl -D \"$0\" -w -l \"$log\" \"$@\"";
+        let done = Command::new("sh")
+            .args(["-c", script])
+            .arg(&data)
+            .args(action)
+            .current_dir("/")
+            .output()
+            .expect("sh runs");
+        assert!(done.status.success(), "{done:?}");
+    }
+
+    /// The database of that name on this server or, when it is lost, on its standby.
+    #[expect(clippy::expect_used, reason = "a test fails by panicking")]
+    pub fn with_standby(&self, standby: &Self, name: &str) -> Location {
+        let (host, second) = (self.host(), standby.host());
+        format!("postgres://liaison@{host},{second}/{name}")
+            .parse()
+            .expect("a URL of PostgreSQL")
+    }
+
+    /// The socket's folder as it stands in a URL.
+    fn host(&self) -> String {
+        self.folder.display().to_string().replace('/', "%2F")
+    }
+
     /// The database that stands for a path, made if absent.
     pub fn database(&self, path: &Path) -> Location {
         let mut name = DefaultHasher::new();
@@ -152,7 +225,7 @@ impl Server {
                 "{said}"
             );
         }
-        let host = self.folder.display().to_string().replace('/', "%2F");
+        let host = self.host();
         format!("postgres://liaison@{host}/{name}")
             .parse()
             .expect("a URL of PostgreSQL")

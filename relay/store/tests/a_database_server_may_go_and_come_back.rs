@@ -1,10 +1,6 @@
 //! PostgreSQL stops and starts again: what was asked meanwhile is refused at once, what was
 //! acknowledged is there, and the store works again by itself.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use liaison_store::testing::Server;
@@ -30,34 +26,6 @@ async fn insert(store: &Store, id: i64) -> Result<(), StoreError> {
         .await
 }
 
-/// Stops, starts or restarts the server in that folder, as the user that owns it.
-fn control(folder: &Path, action: &[&str]) {
-    let data = folder.join("data");
-    let mut command = if std::fs::read_dir("/root").is_ok() {
-        let mut command = Command::new("setpriv");
-        command.args([
-            "--reuid=postgres",
-            "--regid=postgres",
-            "--clear-groups",
-            "/usr/lib/postgresql/15/bin/pg_ctl",
-        ]);
-        command
-    } else {
-        Command::new("/usr/lib/postgresql/15/bin/pg_ctl")
-    };
-    let done = command
-        .arg("-D")
-        .arg(&data)
-        .arg("-w")
-        .arg("-l")
-        .arg(data.join("server.log"))
-        .args(action)
-        .current_dir("/")
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{done:?}");
-}
-
 #[tokio::test]
 async fn a_restarted_server_loses_nothing_that_was_acknowledged() {
     let server = Server::start(&[]);
@@ -67,12 +35,10 @@ async fn a_restarted_server_loses_nothing_that_was_acknowledged() {
     for id in 0..10 {
         insert(&store, id).await.unwrap();
     }
-    control(server.folder(), &["-m", "immediate", "stop"]);
+    server.crash();
     let refused = tokio::time::timeout(Duration::from_secs(10), insert(&store, 10)).await;
     assert!(refused.unwrap().is_err(), "nobody was there to take it");
-    let options = std::fs::read_to_string(server.folder().join("data/postmaster.opts")).unwrap();
-    let options = options.split_once(' ').unwrap().1.replace('"', "'");
-    control(server.folder(), &["-o", options.trim(), "start"]);
+    server.start_again();
     insert(&store, 11).await.unwrap();
     let row = sqlx::query("SELECT COUNT(*) FROM entry WHERE id <> 10")
         .fetch_one(store.read())

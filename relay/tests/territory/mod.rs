@@ -74,7 +74,7 @@ impl Territory {
                 key: identity.key.clone(),
                 anchors: self.root(),
                 database: database(folder.join("relay.db")),
-                bodies: folder.join("bodies"),
+                bodies: folder.join("bodies").into(),
                 domains: vec![parse(domain)],
                 transit: Vec::new(),
                 schedule: Schedule {

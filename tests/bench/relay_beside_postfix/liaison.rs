@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use liaison_base::clock::SystemClock;
 use liaison_base::log;
@@ -62,6 +62,25 @@ pub(crate) fn start(material: &Material) -> Relays {
     Relays {
         first: process(FIRST, ports[0]),
         second: process(SECOND, ports[1]),
+    }
+}
+
+impl Relays {
+    /// Stops the first relay, lets `change` work on its database, starts it again and says how long
+    /// that took until it served.
+    pub(crate) fn restart_first(
+        &mut self,
+        material: &Material,
+        change: impl FnOnce(&Path),
+    ) -> Duration {
+        let folder = material.folder(FIRST);
+        let port = self.first.door.port();
+        let _ = self.first.child.kill();
+        let _ = self.first.child.wait();
+        change(&folder.join("relay.db"));
+        let began = Instant::now();
+        self.first = Process::start(&folder, port);
+        began.elapsed()
     }
 }
 

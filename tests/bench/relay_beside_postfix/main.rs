@@ -14,8 +14,12 @@
 //!   short run of its own.
 //!
 //! Postfix is installed with apt when it is lacking; root is needed to run it. Set
-//! `LIAISON_BENCH=carry`, `large`, `tuned` or `syncs` (or several, with commas) for a part of the
-//! whole.
+//! `LIAISON_BENCH=carry`, `large`, `memory`, `tuned`, `syncs` or `million` (or several, with commas)
+//! for a part of the whole.
+//!
+//! `memory` brings messages of 25 MiB to Liaison alone and prints by how much each relay's memory
+//! has grown at its peak, for each connection. `million` starts Liaison's first relay with a million
+//! messages that wait, and prints how long that takes and what they cost those that pass.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,6 +32,7 @@
 mod liaison;
 mod load;
 mod material;
+mod million;
 mod postfix;
 mod process;
 
@@ -69,6 +74,12 @@ fn main() {
     if wants("large") {
         carry(&material, true);
     }
+    if wants("memory") {
+        memory(&material);
+    }
+    if wants("million") {
+        million::run(&material);
+    }
     if wants("tuned") {
         tuned(&material);
     }
@@ -103,6 +114,46 @@ fn carry(material: &Material, large: bool) {
             let ours = measured(material, "liaison", &mut liaison, load(many));
             compare(size, connections, &ours, &theirs);
         }
+    }
+}
+
+/// Peak memory at 25 MiB a message.
+fn memory(material: &Material) {
+    println!("memory while messages of 25 MiB pass:");
+    for connections in [1, 10] {
+        let mut liaison = liaison::start(material);
+        let load = |count| Load {
+            size: 25 * 1024 * 1024,
+            connections,
+            count,
+        };
+        // Small ones first: connections and caches are there before it is measured.
+        let warm = Load {
+            size: 2_000,
+            connections,
+            count: 50 * connections,
+        };
+        load::run(material, &mut liaison, &warm);
+        let before: Vec<u64> = liaison
+            .roots()
+            .into_iter()
+            .map(process::begin_peak)
+            .collect();
+        load::run(material, &mut liaison, &load(2 * connections));
+        let grown = liaison
+            .roots()
+            .into_iter()
+            .zip(before)
+            .map(|(pid, before)| {
+                process::peak(pid).saturating_sub(before) as f64
+                    / connections as f64
+                    / (1 << 20) as f64
+            });
+        let grown: Vec<String> = grown.map(|one| format!("{one:.1}")).collect();
+        println!(
+            "{connections:>4} connections   first relay {} MiB a connection, second {} (aim 8)",
+            grown[0], grown[1]
+        );
     }
 }
 

@@ -16,6 +16,28 @@ pub(crate) fn cpu_seconds(roots: &[u32]) -> f64 {
     ticks as f64 / TICKS
 }
 
+/// Begins to watch a process's peak of memory, and says how much it has now, in octets.
+pub(crate) fn begin_peak(pid: u32) -> u64 {
+    // 5 resets the peak: proc_pid_clear_refs(5).
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
+    status(pid, "VmRSS:")
+}
+
+/// The most memory that a process has had since [`begin_peak`], in octets.
+pub(crate) fn peak(pid: u32) -> u64 {
+    status(pid, "VmHWM:")
+}
+
+fn status(pid: u32, field: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .unwrap();
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kib * 1024
+}
+
 /// Every process under `roots`, themselves included.
 fn tree(roots: &[u32]) -> HashSet<u32> {
     let parents: Vec<(u32, u32)> = fs::read_dir("/proc")

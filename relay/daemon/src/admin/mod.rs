@@ -3,6 +3,7 @@
 //! - `health.rs`: `GET /health/live`, `GET /health/ready`.
 //! - `metrics.rs`: `GET /metrics`, in Prometheus's text format.
 //! - `queue.rs`: `/v1/queue`, `/v1/messages/{envelope}`: what the relay carries.
+//! - `steer.rs`: `POST /v1/queue/{order}`: what an operator does to what waits.
 //! - `client.rs`: the command line as its caller.
 //! - `access.rs`: who may call `/v1`. `problem.rs`: errors on the wire (RFC 9457).
 //!
@@ -15,6 +16,7 @@ mod health;
 mod metrics;
 mod problem;
 mod queue;
+mod steer;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -153,6 +155,7 @@ fn routes(running: Running, access: Access) -> Router {
     let steering = Router::new()
         .route("/queue", get(queue::waiting))
         .route("/queue/depths", get(queue::depths))
+        .route("/queue/{order}", post(steer::steer))
         .route("/messages/{envelope}", get(queue::message))
         .route("/reload", post(queue::reload))
         .layer(middleware::from_fn_with_state(access, access::check));
