@@ -1,10 +1,12 @@
-//! A door for `tests/fuzz` to the readers of files, which are private; only cargo-fuzz builds it.
+//! Doors for `tests/fuzz` to readers that are private: of files, of FHIR queries. Only cargo-fuzz
+//! builds it.
 
 use std::fs;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
+pub use crate::fhir::fuzzing::query as fhir_query;
 use crate::import::{FileKind, Options, Place, prepare};
 
 /// Imports a file twice, in a folder of the caller's that is empty and stays empty.

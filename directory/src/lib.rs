@@ -12,7 +12,7 @@
 //!   sets. `text.rs`: names as people type them. `store/`: the tables: which sets are accepted,
 //!   and what was asserted one by one.
 //! - `web/`: HTTPS: the API for gateways and relays, and the bottin as a page for people.
-//! - [`ldap`]: LDAP for the address fields of mail clients.
+//! - [`ldap`]: LDAP for the address fields of mail clients. `fhir/`: FHIR R4 for hospital software.
 //! - `settings.rs`: [`Settings`]; [`serve`] starts the role.
 //!
 //! # How a face reads
@@ -51,6 +51,7 @@
 
 mod directory;
 mod error;
+mod fhir;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod import;

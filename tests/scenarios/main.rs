@@ -41,6 +41,7 @@ mod curl_lists_and_fetches_mail;
 mod curl_submits_a_letter_with_an_attachment;
 mod events_over_https_are_taken_once;
 mod garbage_at_any_door_is_sent_away;
+mod hospital_software_reads_the_directory_as_fhir;
 mod mail_clients_find_people_over_ldap;
 mod mbsync_carries_mail_and_flags_both_ways;
 mod no_smuggling_form_is_submitted;

@@ -84,6 +84,11 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("directory/src/import/finess.rs", &["directory_files"]),
     ("directory/src/import/community.rs", &["directory_files"]),
     ("directory/src/import/cards.rs", &["directory_files"]),
+    (
+        "directory/src/fhir/parameters.rs",
+        &["directory_fhir_query"],
+    ),
+    ("directory/src/fhir/search.rs", &["directory_fhir_query"]),
     ("directory/src/ldap/frame.rs", &["directory_ldap"]),
     ("directory/src/ldap/filter.rs", &["directory_ldap"]),
     ("directory/src/ldap/dn.rs", &["directory_ldap"]),

@@ -42,7 +42,7 @@ const READ: usize = 2 * 1024;
 /// What every connection may use.
 pub(super) struct Served {
     directory: Arc<Directory>,
-    logins: Logins,
+    logins: Arc<Logins>,
     tls: TlsAcceptor,
     clock: Arc<dyn Clock>,
     suffix: Suffix,
@@ -66,7 +66,7 @@ impl Served {
     )]
     pub(super) fn new(
         directory: Arc<Directory>,
-        logins: Logins,
+        logins: Arc<Logins>,
         tls: Arc<ServerConfig>,
         clock: Arc<dyn Clock>,
         suffix: Suffix,

@@ -77,7 +77,7 @@ pub struct Addresses {
 pub(crate) async fn serve(
     settings: &LdapSettings,
     directory: Arc<Directory>,
-    (logins, tls): (Logins, Arc<ServerConfig>),
+    (logins, tls): (Arc<Logins>, Arc<ServerConfig>),
     (clock, shutdown): (Arc<dyn Clock>, &Shutdown),
 ) -> Result<Addresses, DirectoryError> {
     let suffix = Suffix::parse(&settings.suffix)

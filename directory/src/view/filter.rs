@@ -1,6 +1,7 @@
 //! Exact questions: what LDAP filters and FHIR searches become.
 
 use roaring::RoaringBitmap;
+use uuid::Uuid;
 
 use super::{Listing, Shelf, View};
 use crate::error::DirectoryError;
@@ -26,6 +27,10 @@ pub enum Filter {
     Not(Box<Filter>),
     /// Those of one of these kinds.
     Kinds(Vec<Kind>),
+    /// Those that bear a stable identifier: the listing itself, its person, a mailbox of it; the
+    /// services of an organisation do not bear hers. A few may be others' whose identifier resembles
+    /// it: the record decides.
+    Bears(Uuid),
     /// Those that an attribute's test is true of.
     Has(Attribute, Test),
 }
@@ -209,6 +214,11 @@ fn evaluate(index: &Index, filter: &Filter) -> RoaringBitmap {
                     .iter()
                     .filter_map(|kind| index.terms.find(TermField::Kind, kind.word())),
             ) & all(index)
+        }
+        Filter::Bears(id) => {
+            let mut found: Vec<Card> = index.cards_of_id(*id).collect();
+            found.retain(|card| index.actors().contains(card));
+            found.into_iter().collect()
         }
         Filter::Has(Attribute::Identifier, test) => match test {
             Test::Equals(text) => {

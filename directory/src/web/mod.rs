@@ -3,6 +3,7 @@
 //! - `api.rs`: `POST /v1/resolve`, `GET /v1/relays/by-domain/{domain}`,
 //!   `GET /v1/relays/by-name/{name}`, `GET /healthz`.
 //! - `page.rs`: `GET /`, the bottin.
+//! - `/fhir`: [`crate::fhir`].
 //! - `problem.rs`: errors on the wire (RFC 9457).
 //! - `connection.rs`: TLS and HTTP on one connection, with its limits.
 
@@ -30,6 +31,7 @@ use tokio::net::TcpListener;
 
 use crate::directory::Directory;
 use crate::error::DirectoryError;
+use crate::fhir;
 use crate::import::{FileKind, Options};
 use crate::ldap;
 use crate::settings::Settings;
@@ -69,7 +71,7 @@ pub async fn serve(
 ) -> Result<Running, DirectoryError> {
     let identity = tls::Identity::load(&settings.tls_certificate, &settings.tls_key)?;
     let config = tls::server(identity)?;
-    let logins = logins(settings, &clock)?;
+    let logins = Arc::new(logins(settings, &clock)?);
     let directory = Directory::open(
         settings.database.clone(),
         &settings.sets,
@@ -91,13 +93,18 @@ pub async fn serve(
     shutdown.spawn(follow(Arc::clone(&directory), shutdown.clone()));
     let ldap = match &settings.ldap {
         Some(ldap) => {
-            let shared = (logins, Arc::clone(&config));
+            let shared = (Arc::clone(&logins), Arc::clone(&config));
             let directory = Arc::clone(&directory);
             Some(ldap::serve(ldap, directory, shared, (clock, shutdown)).await?)
         }
         None => None,
     };
-    let door = connection::Door::new(listener, config, routes(state), shutdown.clone());
+    let face = fhir::Face {
+        directory: Arc::clone(&directory),
+        logins,
+    };
+    let routes = routes(state, face);
+    let door = connection::Door::new(listener, config, routes, shutdown.clone());
     shutdown.spawn(door.run());
     tracing::info!(%address, "the directory listens");
     Ok(Running {
@@ -158,7 +165,7 @@ struct Served {
     directory: Arc<Directory>,
 }
 
-fn routes(state: Served) -> Router {
+fn routes(state: Served, face: fhir::Face) -> Router {
     Router::new()
         .route("/", get(page::bottin))
         .route("/style.css", get(page::style))
@@ -168,10 +175,11 @@ fn routes(state: Served) -> Router {
         .route("/v1/relays/by-name/{name}", get(api::peer))
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::wrong_method)
+        .with_state(state)
+        .nest("/fhir", fhir::routes(face))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(limit_time))
         .layer(middleware::from_fn(harden))
-        .with_state(state)
 }
 
 async fn limit_time(request: Request, next: Next) -> Response {
