@@ -127,6 +127,42 @@ impl Directory {
         file: &Path,
         options: Options,
     ) -> Result<Report, DirectoryError> {
+        let report = self.accept(kind, file, options).await?;
+        self.serve_accepted().await?;
+        Ok(report)
+    }
+
+    /// [`Directory::import`] of several files, which serve together from then on: the index, which
+    /// costs most, is built once. A file that is refused does not keep the others from serving.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Index`], [`DirectoryError::Store`] when what was accepted cannot be
+    /// served; each file's own error is in its place of the list.
+    pub async fn import_all(
+        &self,
+        files: Vec<(FileKind, PathBuf, Options)>,
+    ) -> Result<Vec<Result<Report, DirectoryError>>, DirectoryError> {
+        let mut reports = Vec::with_capacity(files.len());
+        for (kind, file, options) in files {
+            reports.push(self.accept(kind, &file, options).await);
+        }
+        self.serve_accepted().await?;
+        Ok(reports)
+    }
+
+    async fn serve_accepted(&self) -> Result<(), DirectoryError> {
+        self.refresh().await?;
+        self.tidy().await;
+        Ok(())
+    }
+
+    /// Reads a file and accepts it or not; nothing serves yet.
+    async fn accept(
+        &self,
+        kind: FileKind,
+        file: &Path,
+        options: Options,
+    ) -> Result<Report, DirectoryError> {
         let now = self.clock.now();
         let accepted_before = {
             let mut connection = self.store.read().acquire().await?;
@@ -160,8 +196,6 @@ impl Directory {
             .write(move |tx| Box::pin(async move { store::accept(tx, &accepted).await }))
             .await
             .map_err(DirectoryError::Store)?;
-        self.refresh().await?;
-        self.tidy().await;
         tracing::info!(list = row.state.list, %report, "a list was imported");
         Ok(report)
     }

@@ -84,6 +84,36 @@ fn doctor(n: usize) -> Rpps {
 }
 
 #[tokio::test]
+async fn files_imported_together_serve_together_without_the_refused_one() {
+    let bench = Bench::new();
+    let directory = bench.open(&bench.path("directory.db")).await;
+    let files = [
+        (FileKind::Rpps, "rpps.txt", rpps(300)),
+        (
+            FileKind::Skills,
+            "skills.txt",
+            "Nom|Prénom|\nA|B|\n".to_owned(),
+        ),
+        (FileKind::Mailboxes, "mss.txt", boxes(300)),
+    ];
+    let files = files.map(|(kind, name, text)| {
+        let options = Options {
+            observed_at: Some(territory::NOW),
+            ..Options::default()
+        };
+        (kind, bench.entries(name, &text), options)
+    });
+    let reports = directory.import_all(files.into()).await.unwrap();
+    let taken: Vec<bool> = reports.iter().map(Result::is_ok).collect();
+    assert_eq!(taken, [true, false, true]);
+    let answer = directory.resolve(&Query::rpps(doctor(7))).await.unwrap();
+    assert_eq!(
+        answer.found().unwrap().mailbox.address.to_string(),
+        "medecin7@test.mssante.fr"
+    );
+}
+
+#[tokio::test]
 async fn a_doctor_of_the_register_is_found_by_name_number_and_address() {
     let bench = Bench::new();
     let directory = filled(&bench).await;

@@ -10,7 +10,7 @@ use super::source::Group;
 use super::terms::TermField;
 use super::{Head, OriginRow, postings, write_group};
 use crate::model::{Field, Kind, Origin, Subject};
-use crate::set::claim::Claim;
+use crate::set::claim::{Claim, push_number, take_number};
 
 /// The kinds of cards, in the order of their numbers in [`ELEMENT_BITS`].
 const KINDS: [Kind; 9] = [
@@ -35,8 +35,8 @@ pub(crate) struct Builder<W> {
     /// The order in which cards are shown, with the number by arrival.
     ranks: Vec<(u64, u32)>,
     words: Words,
-    /// Term and card.
-    bearers: Vec<u64>,
+    /// Of each card in the order of arrival: how many terms it bears, and which (LEB128).
+    bearers: Vec<u8>,
     /// Identifier and card.
     names: Vec<u64>,
     actors: u32,
@@ -142,12 +142,19 @@ impl<W: Write> Builder<W> {
         } else {
             &shared.mail_terms
         };
-        let own = gathered.terms.iter().chain(&gathered.mail_terms);
-        for term in own.chain(&shared.terms).chain(shared_mail) {
-            self.bearers.push(u64::from(*term) << 32 | u64::from(card));
+        let of_kind = self.words.intern(TermField::Kind, kind.word());
+        let lists = [
+            &gathered.terms[..],
+            &gathered.mail_terms,
+            &shared.terms,
+            shared_mail,
+            &[of_kind],
+        ];
+        let count = lists.iter().map(|list| list.len()).sum();
+        push_number(count, &mut self.bearers);
+        for term in lists.into_iter().flatten() {
+            push_number(*term as usize, &mut self.bearers);
         }
-        let term = self.words.intern(TermField::Kind, kind.word());
-        self.bearers.push(u64::from(term) << 32 | u64::from(card));
         for name in &gathered.names {
             self.names.push(name | u64::from(card));
         }
@@ -255,39 +262,71 @@ impl<W: Write> Builder<W> {
         Ok(rank)
     }
 
+    /// Writes the cards of each term: counted first, then put in their places, so that nothing but
+    /// the cards themselves is held.
     fn bearers(&mut self, order: &[u32], rank_of_term: &[u32]) -> io::Result<()> {
-        let mut bearers = std::mem::take(&mut self.bearers);
-        for bearer in &mut bearers {
-            let term = rank_of_term
-                .get((*bearer >> 32) as usize)
-                .copied()
-                .unwrap_or(0);
-            let card = order
-                .get((*bearer & 0xffff_ffff) as usize)
-                .copied()
-                .unwrap_or(0);
-            *bearer = u64::from(term) << 32 | u64::from(card);
-        }
-        bearers.sort_unstable();
-        let mut blob = Vec::new();
-        let mut starts = Vec::with_capacity(rank_of_term.len() + 1);
-        starts.push(0_u32);
-        let mut cards: Vec<u32> = Vec::new();
-        let mut at = 0;
-        for term in 0..rank_of_term.len() as u64 {
-            cards.clear();
-            while let Some(bearer) = bearers.get(at).filter(|one| **one >> 32 == term) {
-                cards.push((bearer & 0xffff_ffff) as u32);
-                at += 1;
+        let bearers = std::mem::take(&mut self.bearers);
+        let mut ends = vec![0_u32; rank_of_term.len() + 1];
+        borne(&bearers, rank_of_term, |term, _| {
+            if let Some(count) = ends.get_mut(term + 1) {
+                *count += 1;
             }
-            cards.dedup();
-            postings::encode(&cards, &mut blob)?;
-            starts.push(u32::try_from(blob.len()).map_err(io::Error::other)?);
+        });
+        let mut sum = 0_u32;
+        for end in &mut ends {
+            sum = sum.checked_add(*end).ok_or_else(too_many)?;
+            *end = sum;
         }
+        let mut cards = vec![0_u32; sum as usize];
+        // Each end is that of the term before, and so where the term begins; it moves to its own.
+        borne(&bearers, rank_of_term, |term, arrival| {
+            if let Some(at) = ends.get_mut(term) {
+                if let Some(slot) = cards.get_mut(*at as usize) {
+                    *slot = order.get(arrival).copied().unwrap_or(0);
+                }
+                *at += 1;
+            }
+        });
+        drop(bearers);
+        let mut blob = Vec::new();
+        let mut starts = Vec::with_capacity(ends.len());
+        starts.push(0_u32);
+        let mut from = 0;
+        let mut of_term: Vec<u32> = Vec::new();
+        for end in ends.iter().take(rank_of_term.len()) {
+            let end = *end as usize;
+            of_term.clear();
+            of_term.extend(cards.get(from..end).unwrap_or_default());
+            of_term.sort_unstable();
+            of_term.dedup();
+            postings::encode(&of_term, &mut blob)?;
+            starts.push(u32::try_from(blob.len()).map_err(io::Error::other)?);
+            from = end;
+        }
+        drop(cards);
         self.out.section("postings", &blob)?;
         self.out
             .numbers("posting_starts", starts.iter().map(|at| at.to_le_bytes()))
     }
+}
+
+/// Tells of each card by arrival which terms, by their final numbers, it bears.
+fn borne(bearers: &[u8], rank_of_term: &[u32], mut tell: impl FnMut(usize, usize)) {
+    let mut rest = bearers;
+    let mut arrival = 0;
+    while let Some(count) = take_number(&mut rest) {
+        for _ in 0..count {
+            let term = take_number(&mut rest).and_then(|term| rank_of_term.get(term));
+            if let Some(term) = term {
+                tell(*term as usize, arrival);
+            }
+        }
+        arrival += 1;
+    }
+}
+
+fn too_many() -> io::Error {
+    io::Error::other("the index holds at most four thousand million words of cards")
 }
 
 /// The first ten letters of a folded name, six bits each.

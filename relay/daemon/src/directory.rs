@@ -22,12 +22,12 @@ use crate::error::CommandError;
 /// What to do with the directory.
 #[derive(Subcommand)]
 pub(crate) enum DirectoryCommand {
-    /// Import a file, plain or zipped; the last good list keeps serving when it is refused.
+    /// Import files, plain or zipped; the last good list keeps serving when one is refused.
     Import {
-        /// entries, rpps, skills, mss, finess, finess-plus, community, ldif, vcard or communes.
-        kind: String,
-        /// The file.
-        file: PathBuf,
+        /// entries, rpps, skills, mss, finess, finess-plus, community, ldif, vcard or communes, and
+        /// the file; further kinds and files serve together with it.
+        #[arg(num_args = 2.., required = true, value_names = ["KIND", "FILE"])]
+        files: Vec<String>,
         /// The settings file of the directory.
         #[arg(long)]
         config: PathBuf,
@@ -72,27 +72,33 @@ pub(crate) enum DirectoryCommand {
 pub(crate) async fn run(command: DirectoryCommand) -> Result<(), CommandError> {
     match command {
         DirectoryCommand::Import {
-            kind,
-            file,
+            files,
             config,
             list,
             signer,
             date,
             accept_changes,
         } => {
-            let kind = FileKind::of(&kind).ok_or(CommandError::Settings(
-                "the kind of file is one of entries, rpps, skills, mss, finess, finess-plus, \
-                 community, ldif, vcard, communes",
-            ))?;
-            let options = Options {
-                list,
-                signer,
-                observed_at: date.as_deref().map(day).transpose()?,
-                accept_changes,
-                progress: progress(),
-                ..Options::default()
-            };
-            import(&config, kind, &file, options).await
+            let observed_at = date.as_deref().map(day).transpose()?;
+            let files = files.chunks(2).map(|pair| {
+                let [kind, file] = pair else {
+                    return Err(CommandError::Settings("a kind stands before each file"));
+                };
+                let kind = FileKind::of(kind).ok_or(CommandError::Settings(
+                    "the kind of file is one of entries, rpps, skills, mss, finess, finess-plus, \
+                     community, ldif, vcard, communes",
+                ))?;
+                let options = Options {
+                    list: list.clone(),
+                    signer: signer.clone(),
+                    observed_at,
+                    accept_changes,
+                    progress: progress(),
+                    ..Options::default()
+                };
+                Ok((kind, PathBuf::from(file), options))
+            });
+            import(&config, files.collect::<Result<_, _>>()?).await
         }
         DirectoryCommand::Find {
             text,
@@ -121,18 +127,25 @@ async fn open(config: &Path) -> Result<Directory, CommandError> {
 #[expect(clippy::print_stdout, reason = "the report is the command's output")]
 async fn import(
     config: &Path,
-    kind: FileKind,
-    file: &Path,
-    options: Options,
+    files: Vec<(FileKind, PathBuf, Options)>,
 ) -> Result<(), CommandError> {
     let directory = open(config).await?;
-    let report = directory.import(kind, file, options).await?;
-    println!("{}: {report}", report.list);
-    if report.quarantine.count() > 0 {
-        println!("put aside: {}", report.quarantine);
-    }
+    let reports = directory.import_all(files).await?;
     directory.close().await;
-    Ok(())
+    let mut refused = None;
+    for report in reports {
+        match report {
+            Ok(report) => {
+                println!("{}: {report}", report.list);
+                if report.quarantine.count() > 0 {
+                    println!("put aside: {}", report.quarantine);
+                }
+            }
+            Err(error) if refused.is_none() => refused = Some(error),
+            Err(error) => println!("refused: {error}"),
+        }
+    }
+    refused.map_or(Ok(()), |error| Err(error.into()))
 }
 
 #[expect(clippy::print_stdout, reason = "the answer is the command's output")]

@@ -2,10 +2,11 @@
 //! `cargo bench -p liaison-tests --bench directory`.
 //!
 //! Files of the real shape are made from a seed (2.3 million lines of activity, 0.54 million
-//! mailboxes), imported by a process of its own, and then asked: by the library, over LDAP on
-//! the loopback as Thunderbird asks, and over HTTPS as hospital software asks. OpenLDAP's slapd from Debian answers the same client in the
-//! same run; it holds 100,000 of the people, loaded with slapadd and indexed for substrings, while
-//! Liaison holds everything. Without slapd (`apt-get install slapd`) that part is left out.
+//! mailboxes), imported by a process of its own, and then asked: by the library, over LDAP on the
+//! loopback as Thunderbird asks, and over HTTPS as hospital software asks. OpenLDAP's slapd from
+//! Debian answers the same client in the same run; it holds 100,000 of the people, loaded with
+//! slapadd and indexed for substrings, while Liaison holds everything. Without slapd
+//! (`apt-get install slapd`) that part is left out.
 //!
 //! `LIAISON_BENCH_PART=100` takes a hundredth of France; `LIAISON_BENCH_FOLDER` keeps the files
 //! and what was imported from one run to the next.

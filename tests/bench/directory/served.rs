@@ -18,7 +18,7 @@ use liaison_tests::registers::Registers;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::figures::{at_most, memory, plain};
+use crate::figures::{at_most, memory, plain, processor};
 
 pub(crate) const SUFFIX: &str = "dc=annuaire,dc=bench";
 pub(crate) const PASSWORD: &str = "mot de passe du banc";
@@ -112,15 +112,9 @@ pub(crate) fn import(folder: &Path) {
         .collect();
     runtime.block_on(async {
         let directory = open(folder).await;
-        for (kind, file, options) in files {
-            let began = Instant::now();
-            let report = directory.import(kind, &file, options).await.unwrap();
-            println!(
-                "  {:<12} {:>7.1} s  {:>5.0} MiB at most  {report}",
-                kind.word(),
-                began.elapsed().as_secs_f64(),
-                memory(std::process::id(), "VmHWM"),
-            );
+        for report in directory.import_all(files).await.unwrap() {
+            let report = report.unwrap();
+            println!("  {:<12} {report}", report.list);
         }
         directory.close().await;
     });
@@ -129,6 +123,11 @@ pub(crate) fn import(folder: &Path) {
         "s",
         began.elapsed().as_secs_f64(),
         90.0,
+    );
+    plain(
+        "import of all sources, processor",
+        "s",
+        processor(std::process::id()),
     );
     at_most(
         "import of all sources, memory",
