@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,7 @@ struct Process {
     ask: ChildStdin,
     answers: BufReader<ChildStdout>,
     door: SocketAddr,
+    folder: PathBuf,
 }
 
 pub(crate) fn start(material: &Material) -> Relays {
@@ -68,13 +69,8 @@ pub(crate) fn start(material: &Material) -> Relays {
 impl Relays {
     /// Stops the first relay, lets `change` work on its database, starts it again and says how long
     /// that took until it served.
-    pub(crate) fn restart_first(
-        &mut self,
-        material: &Material,
-        change: impl FnOnce(&Path),
-    ) -> Duration {
-        let folder = material.folder(FIRST);
-        let port = self.first.door.port();
+    pub(crate) fn restart_first(&mut self, change: impl FnOnce(&Path)) -> Duration {
+        let (folder, port) = (self.first.folder.clone(), self.first.door.port());
         let _ = self.first.child.kill();
         let _ = self.first.child.wait();
         change(&folder.join("relay.db"));
@@ -131,6 +127,7 @@ impl Process {
             ask,
             answers,
             door: ([127, 0, 0, 1], port).into(),
+            folder: folder.to_owned(),
         }
     }
 

@@ -123,7 +123,7 @@ fn memory(material: &Material) {
     for connections in [1, 10] {
         let mut liaison = liaison::start(material);
         let load = |count| Load {
-            size: 25 * 1024 * 1024,
+            size: material::LARGEST,
             connections,
             count,
         };

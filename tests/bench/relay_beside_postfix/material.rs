@@ -16,6 +16,9 @@ pub(crate) const SOURCE: &str = "source.test";
 pub(crate) const FIRST: &str = "first.test";
 pub(crate) const SECOND: &str = "second.test";
 
+/// The largest size of message, in octets.
+pub(crate) const LARGEST: usize = 25 * 1024 * 1024;
+
 pub(crate) struct Material {
     folder: TempDir,
     sizes: Vec<(usize, Arc<[u8]>)>,
@@ -36,7 +39,7 @@ impl Material {
         let chain = path(&format!("{SOURCE}.chain.pem"));
         let identity = tls::Identity::load(&chain, &path(&format!("{SOURCE}.key"))).unwrap();
         let client = tls::relay_client(identity, anchors, Vec::new()).unwrap();
-        let sizes = [2_000, 50_000, 5_000_000]
+        let sizes = [2_000, 50_000, 5_000_000, LARGEST]
             .map(|size| (size, sealed(&pki, size)))
             .into();
         Self {

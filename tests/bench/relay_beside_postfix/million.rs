@@ -21,7 +21,7 @@ pub(crate) fn run(material: &Material) {
     let mut relays = liaison::start(material);
     let before = rate(material, &mut relays);
     println!("filling the queue with {MESSAGES} messages of 2 KB for {DESTINATIONS} destinations");
-    let started = relays.restart_first(material, fill);
+    let started = relays.restart_first(fill);
     println!(
         "a queue of {MESSAGES} serves after {:.2} s (aim 5)",
         started.as_secs_f64()
