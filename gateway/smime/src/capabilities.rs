@@ -7,6 +7,7 @@
 //! site's [`CipherFloor`].
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -58,16 +59,19 @@ impl ClientCapabilities {
 
 /// `SMIMECapabilities` of this crate, best first: what an [`Opener`](crate::Opener) reads.
 pub(crate) fn ours<'a>() -> Node<'a> {
-    let ciphers = [
-        oid::AES256_GCM,
-        oid::AES128_GCM,
-        oid::AES256_CBC,
-        oid::AES128_CBC,
-    ];
-    let each = ciphers
-        .iter()
-        .map(|cipher| sequence(vec![oid_node(cipher)]));
-    sequence(each.collect())
+    static ENCODED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let ciphers = [
+            oid::AES256_GCM,
+            oid::AES128_GCM,
+            oid::AES256_CBC,
+            oid::AES128_CBC,
+        ];
+        let each = ciphers
+            .iter()
+            .map(|cipher| sequence(vec![oid_node(cipher)]));
+        sequence(each.collect()).encode()
+    });
+    Node::Encoded(ENCODED.as_slice().into())
 }
 
 /// The least that a site sends in.

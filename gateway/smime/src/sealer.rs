@@ -173,7 +173,7 @@ impl<'a> Sealer<'a> {
             content_octets: octets,
             recipient_emails: emails.as_deref(),
         };
-        let base64 = Base64Writer::new(&mut counted);
+        let base64 = Base64Writer::new(&mut counted, octets.saturating_add(2048));
         let mut envelope = Envelope::begin(&to_encrypt, base64)?;
         content.write(&message, &mut spool, &mut envelope)?;
         envelope.finish()?.finish().map_err(failed)?;
@@ -444,7 +444,7 @@ impl Content {
              Content-Transfer-Encoding: base64\r\n\
              Content-Disposition: attachment; filename=\"smime.p7s\"\r\n\r\n"
         );
-        let mut base64 = Base64Writer::new(after.into_bytes());
+        let mut base64 = Base64Writer::new(after.into_bytes(), object.len());
         base64.write_all(object).map_err(failed)?;
         let mut after = base64.finish().map_err(failed)?;
         after.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
@@ -475,7 +475,8 @@ impl Content {
         out.write_all(&self.before).map_err(failed)?;
         match &self.object {
             Some((before, after)) => {
-                let mut base64 = Base64Writer::new(&mut *out);
+                let octets = usize::try_from(message.payload_octets()).unwrap_or(usize::MAX);
+                let mut base64 = Base64Writer::new(&mut *out, octets);
                 base64.write_all(before).map_err(failed)?;
                 message.write_payload(spool, &mut base64)?;
                 base64.write_all(after).map_err(failed)?;

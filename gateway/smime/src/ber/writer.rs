@@ -35,9 +35,8 @@ impl Node<'_> {
     /// The DER encoding before and after the content that is [written
     /// elsewhere](Node::Elsewhere); without one, everything stands before.
     pub(crate) fn encode_around(&self) -> (Vec<u8>, Vec<u8>) {
-        // What is written elsewhere needs no room here.
-        let elsewhere = self.elsewhere();
-        let mut before = Vec::with_capacity(self.encoded_len().saturating_sub(elsewhere));
+        // A signature or an envelope with its certificates: more would only be moved once.
+        let mut before = Vec::with_capacity(4096);
         let mut split = None;
         self.write_around(&mut before, &mut split);
         let after = before.split_off(split.unwrap_or(before.len()));
@@ -59,15 +58,6 @@ impl Node<'_> {
                 }
             }
             Self::Primitive(..) | Self::Oid(_) | Self::Encoded(_) => self.write(out),
-        }
-    }
-
-    /// Octets that are [written elsewhere](Node::Elsewhere).
-    fn elsewhere(&self) -> usize {
-        match self {
-            Self::Elsewhere(_, length) => *length,
-            Self::Constructed(_, inner) => inner.iter().map(Node::elsewhere).sum(),
-            Self::Primitive(..) | Self::Oid(_) | Self::Encoded(_) => 0,
         }
     }
 
@@ -124,6 +114,11 @@ pub(crate) fn set_of<'a>(tag: u8, inner: &[Node<'_>]) -> Node<'a> {
         .map(|octets| Node::Encoded(octets.into()))
         .collect();
     Node::Constructed(tag, inner)
+}
+
+/// SET OF under `tag` with one value, which is as it is.
+pub(crate) fn set_of_one(tag: u8, value: Node<'_>) -> Node<'_> {
+    Node::Constructed(tag, vec![value])
 }
 
 /// OCTET STRING.

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::algorithm::Algorithm;
 use crate::ber::{
     BerError, Element, GENERALIZED_TIME, Node, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET,
-    UTC_TIME, context_constructed, implicit, oid as oid_node, sequence, set_of, to_der,
+    UTC_TIME, context_constructed, implicit, oid as oid_node, sequence, set_of, set_of_one, to_der,
 };
 use crate::capabilities::{self, ClientCapabilities};
 use crate::oid;
@@ -211,27 +211,31 @@ pub(crate) fn to_sign(
 
 /// An attribute with one value.
 pub(super) fn written<'a>(kind: &ObjectIdentifier, value: Node<'a>) -> Node<'a> {
-    sequence(vec![oid_node(kind), set_of(SET, &[value])])
+    sequence(vec![oid_node(kind), set_of_one(SET, value)])
 }
 
 /// UTCTime from 1950 to 2049, GeneralizedTime otherwise (RFC 5652 §11.3).
 fn time_node<'a>(time: OffsetDateTime) -> Node<'a> {
     let t = time.to_offset(time::UtcOffset::UTC);
-    let tail = format!(
-        "{:02}{:02}{:02}{:02}{:02}Z",
+    let short = (1950..2050).contains(&t.year());
+    let mut text = match short {
+        true => Vec::with_capacity(13),
+        // Four digits of a year, or more.
+        false => format!("{:02}", t.year() / 100).into_bytes(),
+    };
+    let of_century = t.year().unsigned_abs() % 100;
+    for number in [
+        of_century as u8,
         u8::from(t.month()),
         t.day(),
         t.hour(),
         t.minute(),
-        t.second()
-    );
-    if (1950..2050).contains(&t.year()) {
-        let text = format!("{:02}{tail}", t.year() % 100);
-        implicit(UTC_TIME, text.into_bytes())
-    } else {
-        let text = format!("{:04}{tail}", t.year());
-        implicit(GENERALIZED_TIME, text.into_bytes())
+        t.second(),
+    ] {
+        text.extend_from_slice(&[b'0' + number / 10, b'0' + number % 10]);
     }
+    text.push(b'Z');
+    implicit(if short { UTC_TIME } else { GENERALIZED_TIME }, text)
 }
 
 fn attribute<'a>(element: &Element<'a>) -> Result<(ObjectIdentifier, Vec<Element<'a>>), BerError> {

@@ -64,11 +64,13 @@ enum Cipher {
 impl<W: Write> Envelope<W> {
     /// Writes what stands before the content.
     pub(crate) fn begin(to_encrypt: &ToEncrypt<'_>, mut out: W) -> Result<Self, SealError> {
-        let mut key = Zeroizing::new([0u8; 32]);
-        rand::fill(key.as_mut_slice()).map_err(|_| SealError::Crypto("random octets"))?;
+        // A key, and behind it what begins the cipher: a nonce or a vector.
+        let mut fresh = Zeroizing::new([0u8; 48]);
+        rand::fill(fresh.as_mut_slice()).map_err(|_| SealError::Crypto("random octets"))?;
+        let (key, start) = fresh.split_at(32);
         let mut infos = Vec::with_capacity(to_encrypt.recipients.len());
         for (index, recipient) in to_encrypt.recipients.iter().enumerate() {
-            let info = recipient_info(recipient, key.as_slice()).ok_or(SealError::Recipient {
+            let info = recipient_info(recipient, key).ok_or(SealError::Recipient {
                 index,
                 reason: "its public key is not usable",
             })?;
@@ -76,9 +78,9 @@ impl<W: Write> Envelope<W> {
         }
         let infos = set_of(SET, &infos);
         let (cipher, object) = if to_encrypt.cbc {
-            enveloped_data(to_encrypt, &key, infos)?
+            enveloped_data(to_encrypt, (key, start), infos)?
         } else {
-            auth_enveloped_data(to_encrypt, &key, infos)?
+            auth_enveloped_data(to_encrypt, (key, start), infos)?
         };
         let (before, after) = object.encode_around();
         out.write_all(&before)
@@ -160,11 +162,11 @@ const MAC_HEAD: usize = 2;
 
 fn auth_enveloped_data<'a>(
     to_encrypt: &ToEncrypt<'_>,
-    key: &[u8; 32],
+    (key, start): (&[u8], &[u8]),
     infos: Node<'a>,
 ) -> Result<(Cipher, Node<'a>), SealError> {
     let mut nonce = [0u8; 12];
-    rand::fill(&mut nonce).map_err(|_| SealError::Crypto("random octets"))?;
+    nonce.copy_from_slice(&start[..12]);
     let stream = AeadStream::seal(Aead::Aes256Gcm, key, &nonce)
         .ok_or(SealError::Crypto("the content key"))?;
     // GCMParameters: the ICV length has to be said, its default is 12 (RFC 5084 §3.2).
@@ -186,13 +188,13 @@ fn auth_enveloped_data<'a>(
 
 fn enveloped_data<'a>(
     to_encrypt: &ToEncrypt<'_>,
-    key: &[u8; 32],
+    (key, start): (&[u8], &[u8]),
     infos: Node<'a>,
 ) -> Result<(Cipher, Node<'a>), SealError> {
     const FAILED: SealError = SealError::Crypto("the content key");
     let unbound = UnboundCipherKey::new(&AES_256_CBC, key).map_err(|_| FAILED)?;
     let mut iv = [0u8; 16];
-    rand::fill(&mut iv).map_err(|_| SealError::Crypto("random octets"))?;
+    iv.copy_from_slice(&start[..16]);
     let vector = EncryptionContext::Iv128(FixedLength::from(iv));
     let cbc = StreamingEncryptingKey::less_safe_cbc_pkcs7(unbound, vector).map_err(|_| FAILED)?;
     // RFC 5652 §6.3: one to sixteen octets of padding.

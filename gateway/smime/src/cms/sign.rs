@@ -7,7 +7,7 @@ use crate::SealError;
 use crate::algorithm::SignatureScheme;
 use crate::ber::{
     Node, SET, context_constructed, explicit, integer, octet_string, oid as oid_node, sequence,
-    set_of,
+    set_of, set_of_one,
 };
 use crate::certificate::Certificate;
 use crate::key::Signer;
@@ -71,10 +71,10 @@ pub(crate) fn signed_data(to_sign: &ToSign<'_>) -> Result<(Vec<u8>, Vec<u8>), Se
         .collect();
     let signed = sequence(vec![
         integer(1),
-        set_of(SET, &[digest.identifier()]),
+        set_of_one(SET, digest.identifier()),
         sequence(encapsulated),
         set_of(context_constructed(0), &certificates),
-        set_of(SET, &[signer]),
+        set_of_one(SET, signer),
     ]);
     Ok(sequence(vec![oid_node(&oid::SIGNED_DATA), explicit(0, signed)]).encode_around())
 }

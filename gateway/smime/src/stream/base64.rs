@@ -186,10 +186,11 @@ pub(crate) struct Base64Writer<W> {
 }
 
 impl<W: Write> Base64Writer<W> {
-    pub(crate) fn new(inner: W) -> Self {
+    /// Writes to `inner`; about `octets` will come, for which room is made.
+    pub(crate) fn new(inner: W, octets: usize) -> Self {
         Self {
             inner,
-            pending: Wiped::with_capacity(4096),
+            pending: Wiped::with_capacity(octets.min(OCTETS)),
             text: Vec::new(),
             lines: Vec::new(),
         }
@@ -278,7 +279,7 @@ mod tests {
     }
 
     fn encode(octets: &[u8], at_once: usize) -> Vec<u8> {
-        let mut writer = Base64Writer::new(Vec::new());
+        let mut writer = Base64Writer::new(Vec::new(), 0);
         for piece in octets.chunks(at_once) {
             writer.write_all(piece).unwrap();
         }

@@ -2,8 +2,8 @@
 //!
 //! The crate's safe interface has neither RSA-OAEP recipients nor MIME output, so the calls are
 //! those of `openssl-sys`, and four more of the same library that it does not declare. Everything
-//! is set for speed: no S/MIME capabilities, binary content (the message has its CRLF already),
-//! one pass for the signature.
+//! is set for speed: binary content (the message has its CRLF already), one pass for the signature.
+//! The signed attributes are OpenSSL's own; ours say the same, the S/MIME capabilities among them.
 
 use std::ffi::{c_int, c_uint, c_void};
 use std::ptr;
@@ -161,7 +161,7 @@ pub(crate) fn seal(people: &People, outer: &[u8], message: &[u8], form: Form) ->
 }
 
 fn sign(doctor: &Person, message: &[u8]) -> Vec<u8> {
-    let flags = ffi::CMS_BINARY | ffi::CMS_DETACHED | ffi::CMS_STREAM | ffi::CMS_NOSMIMECAP;
+    let flags = ffi::CMS_BINARY | ffi::CMS_DETACHED | ffi::CMS_STREAM;
     let content = Bio::over(message);
     let out = Bio::empty();
     // SAFETY: every object is live and borrowed for the calls.
