@@ -1,9 +1,8 @@
 //! Attack 20: what is written back, or on: a bounce that quotes what was decrypted, a reply to a
 //! message with somebody else's ciphertext in it (Covert Content). What a refusal, a verdict, a
 //! finding or an inspection says holds nothing of the content; ciphertext beside other parts is
-//! never decrypted, so that there is nothing to quote. (That the gateway's reports carry headers
-//! alone is the relay's test; that it warns of what it cannot open without quoting, the
-//! gateway's.)
+//! never decrypted, so that there is nothing to quote. (A relay's reports return nothing of the
+//! message, whose plaintext it never had.)
 
 use liaison_smime::{OpenPolicy, Opener, inspect};
 
