@@ -17,6 +17,7 @@ mod at_hand;
 mod ml_dsa;
 mod python_vectors;
 mod rfc4134;
+mod rfc9216;
 mod rfc9788;
 mod rfc9936;
 mod thunderbird;

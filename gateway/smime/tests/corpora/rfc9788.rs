@@ -1,13 +1,10 @@
-//! The messages of RFC 9788 (appendix C) and the people of RFC 9216, from the RFCs' own texts:
-//! `rfc/rfc9216.txt` and `rfc/rfc9788.txt` in the folder that `LIAISON_VECTORS` names.
+//! The messages of RFC 9788 (appendix C), from the RFC's own text: `rfc/rfc9788.txt` in the folder
+//! that `LIAISON_VECTORS` names. They are of the people of RFC 9216.
 
-use liaison_smime::{
-    Certificate, HeaderProtection, Identities, Identity, Layer, OpenPolicy, PrivateKey,
-    SignatureVerdict, TrustStore,
-};
+use liaison_smime::{HeaderProtection, Layer, OpenPolicy, SignatureVerdict};
 use time::macros::datetime;
 
-use super::at_hand;
+use super::{at_hand, rfc9216};
 
 /// The text of an RFC, if it is at hand.
 fn text(name: &str) -> Option<String> {
@@ -17,63 +14,6 @@ fn text(name: &str) -> Option<String> {
         at_hand::missing(&format!("rfc/{name} in LIAISON_VECTORS"));
     }
     text
-}
-
-/// The PEM blocks of a label in an RFC's text, whose lines are indented.
-fn blocks(text: &str, label: &str) -> Vec<String> {
-    let (begin, end) = (
-        format!("-----BEGIN {label}-----"),
-        format!("-----END {label}-----"),
-    );
-    let mut found = Vec::new();
-    let mut lines = text.lines().map(str::trim);
-    while let Some(line) = lines.next() {
-        if line == begin {
-            let body = lines.by_ref().take_while(|line| *line != end);
-            let body: Vec<&str> = body.filter(|line| !line.is_empty()).collect();
-            found.push(format!("{begin}\n{}\n{end}\n", body.join("\n")));
-        }
-    }
-    found
-}
-
-struct People {
-    ring: Identities,
-    trust: TrustStore,
-    /// Certificates with a key.
-    paired: usize,
-    certificates: Vec<Certificate>,
-}
-
-/// Everybody of RFC 9216: each key with the certificates that it is of.
-fn people(text: &str) -> People {
-    let certificates: Vec<Certificate> = blocks(text, "CERTIFICATE")
-        .iter()
-        .map(|pem| Certificate::from_pem(pem).unwrap())
-        .collect();
-    let mut people = People {
-        ring: Identities::new(),
-        trust: TrustStore::new(),
-        paired: 0,
-        certificates,
-    };
-    for key in blocks(text, "PRIVATE KEY") {
-        for certificate in &people.certificates {
-            let key = PrivateKey::from_pkcs8_pem(&key).unwrap();
-            if let Ok(identity) = Identity::new(certificate.clone(), Vec::new(), key) {
-                people.ring = people.ring.with(identity);
-                people.paired += 1;
-            }
-        }
-    }
-    for certificate in &people.certificates {
-        people.trust = if certificate.subject_der() == certificate.issuer_der() {
-            people.trust.with_anchor(certificate.clone())
-        } else {
-            people.trust.with_intermediate(certificate.clone())
-        };
-    }
-    people
 }
 
 /// The messages of appendix C: number of the section, title, octets.
@@ -128,32 +68,11 @@ fn message<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Vec<u8> {
 }
 
 #[test]
-fn the_people_of_rfc_9216_are_read_and_trusted() {
-    let Some(text) = text("rfc9216.txt") else {
-        return;
-    };
-    let people = people(&text);
-    assert!(people.paired >= 8, "{} pairs", people.paired);
-    let at = datetime!(2026-06-01 0:00 UTC);
-    for certificate in &people.certificates {
-        let is_person = !certificate.addresses().is_empty();
-        let receives = people.trust.check_recipient(certificate, &[], at);
-        // Each person has a certificate that signs and one that receives.
-        if receives.is_ok() {
-            assert!(is_person, "{certificate:?}");
-        }
-    }
-    let receive = people.certificates.iter();
-    let receive = receive.filter(|c| people.trust.check_recipient(c, &[], at).is_ok());
-    assert_eq!(receive.count(), 4, "Alice, Bob, Carlos and Dana");
-}
-
-#[test]
 fn the_messages_of_rfc_9788_get_their_verdicts() {
-    let (Some(keys), Some(text)) = (text("rfc9216.txt"), text("rfc9788.txt")) else {
+    let Some(text) = text("rfc9788.txt") else {
         return;
     };
-    let people = people(&keys);
+    let people = rfc9216::people();
     let mut policy = OpenPolicy::default();
     policy.accept_unencrypted = true;
     let mut count = 0;
