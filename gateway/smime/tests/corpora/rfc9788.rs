@@ -1,5 +1,9 @@
-//! The messages of RFC 9788 (appendix C), from the RFC's own text: `rfc/rfc9788.txt` in the folder
-//! that `LIAISON_VECTORS` names. They are of the people of RFC 9216.
+//! The messages of RFC 9788, appendix C, of the people of RFC 9216: two of them typed in, beside
+//! this file, by section; all of them from the RFC's own text, `rfc/rfc9788.txt` in the folder that
+//! `LIAISON_VECTORS` names.
+//!
+//! Code Components of RFC 9788, Copyright (c) 2025 IETF Trust and the persons identified as its
+//! authors, under the Revised BSD License of the Trust Legal Provisions, section 4.e.
 
 use liaison_smime::{HeaderProtection, Layer, OpenPolicy, SignatureVerdict};
 use time::macros::datetime;
@@ -59,12 +63,68 @@ fn message<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Vec<u8> {
             break;
         }
         octets.push_str(line);
-        octets.push_str("\r\n");
+        // The RFC's text has no space at the end of a line; the line that announces a signature
+        // has one (RFC 3676 §4.3), and it was signed.
+        octets.push_str(if line == "--" { " \r\n" } else { "\r\n" });
         if closing.as_deref() == Some(line) {
             break;
         }
     }
     octets.into_bytes()
+}
+
+/// What a message of appendix C must be found to be, by its title.
+fn judge(people: &rfc9216::People, number: &str, title: &str, octets: &[u8]) -> String {
+    let mut policy = OpenPolicy::default();
+    policy.accept_unencrypted = true;
+    let why = format!("{number} {title}");
+    let at = datetime!(2021-03-01 0:00 UTC);
+    let mut opened = super::open(&policy, octets, &people.ring, &people.trust, at)
+        .unwrap_or_else(|refusal| panic!("{why}: {refusal}"));
+    assert!(
+        matches!(opened.signature(), SignatureVerdict::Valid(_)),
+        "{why}: {:?}",
+        opened.signature()
+    );
+    let encrypted = title.contains("Encrypted");
+    assert_eq!(
+        matches!(opened.layers().first(), Some(Layer::Encrypted { .. })),
+        encrypted,
+        "{why}"
+    );
+    let protection = match title {
+        t if t.contains("No Header Protection") => HeaderProtection::Absent,
+        t if t.contains("Legacy RFC 8551") => HeaderProtection::Wrapped,
+        _ if encrypted => HeaderProtection::Cipher,
+        _ => HeaderProtection::Clear,
+    };
+    assert_eq!(opened.headers().protection, protection, "{why}");
+    assert!(opened.headers().findings.is_empty(), "{why}");
+    let shown = String::from_utf8(opened.readable().into_vec().unwrap()).unwrap();
+    assert_eq!(shown.matches("Subject: smime").count(), 1, "{why}\n{shown}");
+    assert!(!shown.contains("HP-Outer"), "{why}");
+    shown
+}
+
+#[test]
+fn the_messages_typed_in_get_their_verdicts() {
+    let people = rfc9216::people();
+    let wire = |text: &str| text.replace('\n', "\r\n").into_bytes();
+    let title = "S/MIME Signed-Only multipart/signed over a Complex Message, Header Protection";
+    let signed = wire(include_str!("rfc9788/C.2.4.eml"));
+    let shown = judge(&people, "C.2.4", title, &signed);
+    assert!(
+        shown.contains("<b>smime-multipart-complex-hp</b>"),
+        "{shown}"
+    );
+    let title = "S/MIME Signed-and-Encrypted over a Simple Message, Header Protection with \
+                 hcp_baseline (+ Legacy Display)";
+    let encrypted = wire(include_str!("rfc9788/C.3.2.eml"));
+    let shown = judge(&people, "C.3.2", title, &encrypted);
+    assert!(
+        shown.contains("\r\n\r\nThis is the\r\nsmime-signed-enc-hp-baseline-legacy\r\n"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -73,39 +133,12 @@ fn the_messages_of_rfc_9788_get_their_verdicts() {
         return;
     };
     let people = rfc9216::people();
-    let mut policy = OpenPolicy::default();
-    policy.accept_unencrypted = true;
     let mut count = 0;
     for (number, title, octets) in messages(&text) {
         if title.contains("No Cryptographic Protections") {
             continue;
         }
-        let why = format!("{number} {title}");
-        let at = datetime!(2021-03-01 0:00 UTC);
-        let mut opened = super::open(&policy, &octets, &people.ring, &people.trust, at)
-            .unwrap_or_else(|refusal| panic!("{why}: {refusal}"));
-        assert!(
-            matches!(opened.signature(), SignatureVerdict::Valid(_)),
-            "{why}: {:?}",
-            opened.signature()
-        );
-        let encrypted = title.contains("Encrypted");
-        assert_eq!(
-            matches!(opened.layers().first(), Some(Layer::Encrypted { .. })),
-            encrypted,
-            "{why}"
-        );
-        let protection = match &title {
-            t if t.contains("No Header Protection") => HeaderProtection::Absent,
-            t if t.contains("Legacy RFC 8551") => HeaderProtection::Wrapped,
-            _ if encrypted => HeaderProtection::Cipher,
-            _ => HeaderProtection::Clear,
-        };
-        assert_eq!(opened.headers().protection, protection, "{why}");
-        assert!(opened.headers().findings.is_empty(), "{why}");
-        let shown = String::from_utf8(opened.readable().into_vec().unwrap()).unwrap();
-        assert_eq!(shown.matches("Subject: smime").count(), 1, "{why}\n{shown}");
-        assert!(!shown.contains("HP-Outer"), "{why}");
+        judge(&people, &number, &title, &octets);
         count += 1;
     }
     assert_eq!(count, 29, "the messages of appendix C that are protected");
