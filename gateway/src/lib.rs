@@ -2,7 +2,7 @@
 //!
 //! # Map, in the order of one message's way
 //! - [`submission`]: mail clients submit, SMTP over TLS. [`hospital`]: hospital systems push, HL7
-//!   v2 over MLLP.
+//!   v2 over MLLP or in files, FHIR and plain JSON over HTTPS.
 //! - [`notices`]: an event becomes a notice, a correction of an earlier one, or nothing.
 //! - [`outbound`]: draft → resolve → compose → seal → hand over to the relay.
 //! - [`inbound`]: an arrival is opened, verified, judged and filed.
