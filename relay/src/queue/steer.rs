@@ -50,6 +50,11 @@ impl Warrant {
             why: line(why),
         }
     }
+
+    /// Who asked: for the log, where the reason has no place, since a person wrote it freely.
+    pub fn who(&self) -> &str {
+        &self.who
+    }
 }
 
 impl fmt::Display for Warrant {

@@ -62,7 +62,12 @@ pub(super) async fn steer(
     match relay.steer(order, selection, &warrant).await {
         Ok(steered) if steered.is_empty() => nothing(),
         Ok(steered) => {
-            tracing::info!(?order, recipients = steered.len(), %warrant, "the queue was steered");
+            tracing::info!(
+                ?order,
+                recipients = steered.len(),
+                who = warrant.who(),
+                "the queue was steered"
+            );
             let recipients: Vec<Value> = steered
                 .iter()
                 .map(|one| {
@@ -96,7 +101,7 @@ async fn recall(relay: &Relay, wanted: &Wanted, warrant: &Warrant) -> Response {
     match relay.recall(&envelope, warrant).await {
         Ok(became) if became.is_empty() => nothing(),
         Ok(became) => {
-            tracing::info!(%envelope, %warrant, "an envelope was called back");
+            tracing::info!(%envelope, who = warrant.who(), "an envelope was called back");
             let recipients: Vec<Value> = became
                 .iter()
                 .map(|(to, carriage)| json!({ "to": to.to_string(), "state": word(carriage) }))
