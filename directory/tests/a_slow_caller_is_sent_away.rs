@@ -8,7 +8,7 @@
     reason = "a test that cannot be set up must fail"
 )]
 
-mod territory;
+use crate::territory;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -7,7 +7,7 @@
     reason = "a test that cannot be set up must fail"
 )]
 
-mod territory;
+use crate::territory;
 
 use std::fs;
 

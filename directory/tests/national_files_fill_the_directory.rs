@@ -7,7 +7,7 @@
     reason = "a test that cannot be set up must fail"
 )]
 
-mod territory;
+use crate::territory;
 
 use std::fmt::Write as _;
 use std::path::Path;

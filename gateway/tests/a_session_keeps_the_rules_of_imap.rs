@@ -1,6 +1,6 @@
 //! A raw dialogue: what each state permits, what is announced, and how bad input is answered.
 
-mod site;
+use crate::site;
 
 use site::{MESSAGE, PASSWORD, Site, USER};
 

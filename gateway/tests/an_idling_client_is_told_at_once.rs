@@ -1,6 +1,6 @@
 //! IDLE: new mail is told without asking, within the time that DESIGN promises.
 
-mod site;
+use crate::site;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! curl reads a message octet for octet; mbsync brings new mail both ways and adds nothing twice.
 
-mod site;
+use crate::site;
 
 use std::fs;
 

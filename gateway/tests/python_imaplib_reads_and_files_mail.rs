@@ -1,6 +1,6 @@
 //! Python's imaplib, which nobody here wrote, does a user's whole work over TLS.
 
-mod site;
+use crate::site;
 
 use site::{PASSWORD, Site, USER, run, said};
 

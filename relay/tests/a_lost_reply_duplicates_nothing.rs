@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod territory;
+use crate::territory;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Two relays over real mutual TLS: the message arrives as it was sent, and its sender hears so.
 
-mod territory;
+use crate::territory;
 
 use liaison_mail::dsn::Action;
 use liaison_mail::port::{Carriage, HandOver as _, Origin};

@@ -1,6 +1,6 @@
 //! The sender hears of the delay, once, and then of the end, once.
 
-mod territory;
+use crate::territory;
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The envelope's sender must be of a domain that the directory lets the peer speak for, and its
 //! recipients must be served here.
 
-mod territory;
+use crate::territory;
 
 use liaison_mail::{EnhancedStatus, Verdict};
 use liaison_relay::refusals::Reason;

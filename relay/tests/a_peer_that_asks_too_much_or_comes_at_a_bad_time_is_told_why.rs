@@ -1,7 +1,7 @@
 //! Rates, room and drain: each refusal has its own reason, on the wire and in its counter, and mail
 //! flows again when the cause is gone.
 
-mod territory;
+use crate::territory;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

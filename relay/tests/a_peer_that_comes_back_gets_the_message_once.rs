@@ -1,7 +1,7 @@
 //! A destination that is down delays its mail and nothing else; once it is back, each message
 //! arrives, once.
 
-mod territory;
+use crate::territory;
 
 use liaison_mail::port::Carriage;
 use territory::{Territory, envelope, hand_over, sealed};

@@ -1,7 +1,7 @@
 //! No certificate, no session; and a trusted certificate that the directory does not list is
 //! turned away in words.
 
-mod territory;
+use crate::territory;
 
 use liaison_mail::EnhancedStatus;
 use liaison_relay::refusals::Reason;

@@ -1,6 +1,6 @@
 //! What is not sealed goes no further: neither from the own gateway nor from a listed peer.
 
-mod territory;
+use crate::territory;
 
 use liaison_mail::EnhancedStatus;
 use liaison_mail::port::HandOver as _;

@@ -1,7 +1,7 @@
 //! A queue that the release before has left, with a delivery cut off in the middle, is brought up
 //! to date and carried on. What that release took is known again.
 
-mod territory;
+use crate::territory;
 
 use liaison_store::{Schema, Store, StoreError};
 use territory::{Territory, envelope, hand_over, sealed};

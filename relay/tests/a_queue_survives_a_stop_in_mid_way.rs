@@ -1,7 +1,7 @@
 //! A process that is cut off in the middle of a delivery leaves nothing lost, and its successor
 //! need not wait for the lease's end.
 
-mod territory;
+use crate::territory;
 
 use liaison_mail::port::{Carriage, HandOver as _};
 use liaison_relay::history::History;

@@ -1,7 +1,7 @@
 //! A peer that does not know us refuses the session for good; the mail is kept all the same, for
 //! a list is mended sooner than a message is written again.
 
-mod territory;
+use crate::territory;
 
 use liaison_mail::port::Carriage;
 use territory::{Territory, envelope, hand_over, sealed};

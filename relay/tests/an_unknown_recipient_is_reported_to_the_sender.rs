@@ -1,7 +1,7 @@
 //! 550 at RCPT for one recipient fails that one alone, and the sender's own relay says so; an
 //! address without a relay fails without a connection.
 
-mod territory;
+use crate::territory;
 
 use liaison_mail::EnhancedStatus;
 use liaison_mail::dsn::Action;

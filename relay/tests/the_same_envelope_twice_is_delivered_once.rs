@@ -1,7 +1,7 @@
 //! Whoever did not hear the answer asks again: the own gateway and a peer alike are answered
 //! yes, and nothing is delivered twice. A new recipient under the same name is served.
 
-mod territory;
+use crate::territory;
 
 use liaison_mail::{EnvelopeId, Verdict};
 use liaison_relay::State;

@@ -7,7 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
-mod territory;
+use crate::territory;
 
 use std::path::Path;
 use std::process::Command;

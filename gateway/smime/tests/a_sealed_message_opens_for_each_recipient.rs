@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
 
-mod territory;
+use crate::territory;
 
 use liaison_smime::{
     AddressBinding, HeaderProtection, Identities, Layer, OpenPolicy, Opener, Recipients,

@@ -7,8 +7,7 @@
     reason = "a failure here is the test's"
 )]
 
-#[path = "attacks/forge/mod.rs"]
-mod forge;
+use crate::forge;
 
 use std::io::Cursor;
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
 
-mod territory;
+use crate::territory;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -6,7 +6,7 @@
     reason = "a failure here is the test's"
 )]
 
-mod territory;
+use crate::territory;
 
 use std::process::Command;
 

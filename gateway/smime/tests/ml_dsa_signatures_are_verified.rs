@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
 
-#[path = "attacks/forge/mod.rs"]
-mod forge;
+use crate::forge;
 
 use forge::pki::{Authority, Keys};
 use liaison_smime::{

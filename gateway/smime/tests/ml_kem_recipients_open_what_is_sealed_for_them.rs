@@ -3,8 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
 
-#[path = "attacks/forge/mod.rs"]
-mod forge;
+use crate::forge;
 
 use forge::cms::{Kem, honest_gcm, honest_signature, multipart_signed};
 use forge::der::{algorithm, null, oid, seq};

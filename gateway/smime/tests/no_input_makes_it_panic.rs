@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
 
-mod territory;
+use crate::territory;
 
 use std::sync::OnceLock;
 

@@ -5,7 +5,7 @@
     reason = "a failure here is the test's"
 )]
 
-mod territory;
+use crate::territory;
 
 use liaison_smime::{
     Certificate, MaterialError, OcspResponse, PathFault, Revocation, RevocationReason, TrustStore,

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is the test's")]
 
-mod territory;
+use crate::territory;
 
 use liaison_smime::{
     Certificate, Identity, MaterialError, OpenPolicy, Opener, PathFault, PrivateKey, PublicKeyKind,

@@ -1,7 +1,7 @@
 //! What the state machine refuses by itself reaches the session for its log, once in a row, and
 //! holds nothing that the client sent.
 
-mod support;
+use crate::support;
 
 use liaison_mail::{Recipient, Refusal};
 use liaison_smtp::io::{Session, Taken, Timeouts, serve};

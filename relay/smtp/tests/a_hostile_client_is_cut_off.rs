@@ -1,6 +1,6 @@
 //! Input that is not SMTP, or is too much of it, ends the connection and harms nothing.
 
-mod support;
+use crate::support;
 
 use liaison_smtp::server::Role;
 use support::{Dialogue, settings, start};

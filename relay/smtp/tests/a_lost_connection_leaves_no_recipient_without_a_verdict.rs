@@ -2,7 +2,7 @@
 //! ones stay refused, and only after the final dot is there doubt.
 #![allow(clippy::unwrap_used, reason = "a failure here fails the scenario")]
 
-mod support;
+use crate::support;
 
 use liaison_mail::Verdict;
 use liaison_smtp::SmtpError;

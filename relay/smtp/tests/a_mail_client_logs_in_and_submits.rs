@@ -1,6 +1,6 @@
 //! Submission: nothing without a login, and each way to log in that clients use.
 
-mod support;
+use crate::support;
 
 use liaison_smtp::server::{Role, Tls};
 use support::{Dialogue, settings, start};

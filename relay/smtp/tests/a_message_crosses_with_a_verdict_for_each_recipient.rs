@@ -1,6 +1,6 @@
 //! Two relays: what one sends is what the other holds, and each recipient has its own verdict.
 
-mod support;
+use crate::support;
 
 use liaison_mail::{EnvelopeId, Urgency, Verdict};
 use liaison_smtp::SmtpError;

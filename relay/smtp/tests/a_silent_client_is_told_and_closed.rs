@@ -1,6 +1,6 @@
 //! RFC 5321 §4.5.3.2: silence ends a session, between commands and in mid-content.
 
-mod support;
+use crate::support;
 
 use std::time::Duration;
 

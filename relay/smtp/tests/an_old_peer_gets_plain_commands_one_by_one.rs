@@ -1,7 +1,7 @@
 //! A peer without extensions: no parameters, no pipelining, and its limits are respected.
 #![allow(clippy::unwrap_used, reason = "a failure here fails the scenario")]
 
-mod support;
+use crate::support;
 
 use liaison_mail::Verdict;
 use liaison_smtp::io::{Connection, Timeouts};

@@ -2,7 +2,7 @@
 //! whatever became of those before.
 #![allow(clippy::unwrap_used, reason = "a failure here fails the scenario")]
 
-mod support;
+use crate::support;
 
 use std::time::Duration;
 

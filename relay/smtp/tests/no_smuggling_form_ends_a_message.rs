@@ -1,7 +1,7 @@
 //! SMTP smuggling: whatever looks like an end of content to somebody else is content here, and
 //! spoils it; nothing behind it is taken as a second message.
 
-mod support;
+use crate::support;
 
 use liaison_smtp::server::Role;
 use support::{Dialogue, settings, start};

@@ -1,6 +1,6 @@
 //! RFC 3207: what was said in clear has no effect under TLS.
 
-mod support;
+use crate::support;
 
 use liaison_smtp::io::{Ended, Timeouts, serve};
 use liaison_smtp::server::{Role, Settings, Tls};

@@ -1,6 +1,6 @@
 //! RFC 2920: groups of commands, and what stands behind a final dot, are answered one by one.
 
-mod support;
+use crate::support;
 
 use liaison_smtp::server::Role;
 use support::{Dialogue, settings, start};

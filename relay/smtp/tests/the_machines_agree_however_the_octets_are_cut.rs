@@ -2,7 +2,7 @@
 //! message that comes out is the one that went in, and no cut changes an answer.
 #![allow(clippy::unwrap_used, reason = "a failure here fails the scenario")]
 
-mod support;
+use crate::support;
 
 use liaison_mail::{Envelope, Verdict};
 use liaison_smtp::Content;

@@ -1,6 +1,6 @@
 //! An orderly stop: an idle client hears 421, a message that is arriving is taken first.
 
-mod support;
+use crate::support;
 
 use liaison_smtp::io::{Ended, Timeouts};
 use liaison_smtp::server::Role;

@@ -1,0 +1,17 @@
+//! The two machines of SMTP over sockets, against each other and against scripted peers: one scenario a file.
+
+mod support;
+
+mod a_fault_is_told_to_the_session;
+mod a_hostile_client_is_cut_off;
+mod a_lost_connection_leaves_no_recipient_without_a_verdict;
+mod a_mail_client_logs_in_and_submits;
+mod a_message_crosses_with_a_verdict_for_each_recipient;
+mod a_silent_client_is_told_and_closed;
+mod an_old_peer_gets_plain_commands_one_by_one;
+mod messages_on_their_way_together_are_answered_in_order;
+mod no_smuggling_form_ends_a_message;
+mod nothing_passes_around_starttls;
+mod pipelined_commands_are_answered_in_order;
+mod the_machines_agree_however_the_octets_are_cut;
+mod the_server_stops_after_the_message_under_way;

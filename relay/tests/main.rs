@@ -1,0 +1,18 @@
+//! Relays that speak to each other over real TLS in one process: one scenario a file.
+
+mod territory;
+
+mod a_lost_reply_duplicates_nothing;
+mod a_message_crosses_and_its_report_comes_home;
+mod a_message_that_waits_too_long_is_given_up;
+mod a_peer_cannot_speak_for_anothers_domain;
+mod a_peer_that_asks_too_much_or_comes_at_a_bad_time_is_told_why;
+mod a_peer_that_comes_back_gets_the_message_once;
+mod a_peer_without_a_certificate_gets_no_session;
+mod a_plain_text_message_is_refused;
+mod a_queue_of_the_release_before_is_carried_on;
+mod a_queue_survives_a_stop_in_mid_way;
+mod a_relay_turned_away_is_heard_once_it_is_listed;
+mod an_unknown_recipient_is_reported_to_the_sender;
+mod the_same_envelope_twice_is_delivered_once;
+mod what_openssl_seals_is_carried;
