@@ -20,6 +20,7 @@
 //! - `outbound/`: destinations and workers; one verdict a recipient.
 //! - `notices`: reports to the sender (RFC 3461, RFC 3464).
 //! - [`history`]: what became of a message, for the gateway and for operators.
+//! - `hours`: the clock, watched for being set back.
 //! - `live`: what a reload replaces. `measures`: what the metrics show of a relay.
 //! - [`refusals`]: every reason for a no, with its words, code and counter.
 //!
@@ -38,6 +39,7 @@
 mod admission;
 mod door;
 mod error;
+mod hours;
 mod inbound;
 mod live;
 mod measures;

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use crate::admission::{self, Denial, Sameness, trace};
 use crate::door::{self, Door};
 use crate::history::{self, Depth, Step, Waiting};
+use crate::hours::Watched;
 use crate::live::{self, Live};
 use crate::measures::{self, Shown};
 use crate::notices::Reporter;
@@ -44,7 +45,7 @@ pub struct Relay {
 /// What the relay's tasks share.
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<Watched>,
     pub(crate) directory: Arc<dyn Lookup>,
     pub(crate) queue: Queue,
     pub(crate) reporter: Reporter,
@@ -85,8 +86,9 @@ impl Relay {
         gauge: Arc<dyn Gauge>,
     ) -> Result<Self, RelayError> {
         let live = Live::load(&settings)?;
+        let clock = Arc::new(Watched::new(clock));
         measures::describe();
-        let queue = Queue::open(&settings, Arc::clone(&clock)).await?;
+        let queue = Queue::open(&settings, Arc::clone(&clock) as Arc<dyn Clock>).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 reporter: Reporter::new(&settings.hostname, &settings.domains)?,

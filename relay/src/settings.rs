@@ -126,6 +126,11 @@ pub struct Limits {
     /// How long a connection and its TLS handshake may take, on either side. Default: 30s.
     #[serde(with = "liaison_base::span")]
     pub connect: Duration,
+    /// How long a peer that is sent mail may take for its whole answer to a command; to a message it
+    /// may take four times as long. Then it counts as unreachable. Default: 150s, half of what
+    /// RFC 5321 §4.5.3.2 gives to strangers: peers are machines, and a dead one holds a worker.
+    #[serde(with = "liaison_base::span")]
+    pub reply: Duration,
 }
 
 impl Default for Limits {
@@ -139,6 +144,7 @@ impl Default for Limits {
             deliveries_per_destination: 4,
             linger: Duration::from_secs(10),
             connect: Duration::from_secs(30),
+            reply: Duration::from_secs(150),
         }
     }
 }

@@ -2,9 +2,11 @@
 
 mod territory;
 
+mod a_clock_that_jumps_loses_nothing;
 mod a_lost_reply_duplicates_nothing;
 mod a_message_crosses_and_its_report_comes_home;
 mod a_message_that_waits_too_long_is_given_up;
+mod a_misbehaving_peer_loses_and_doubles_nothing;
 mod a_peer_cannot_speak_for_anothers_domain;
 mod a_peer_that_asks_too_much_or_comes_at_a_bad_time_is_told_why;
 mod a_peer_that_comes_back_gets_the_message_once;

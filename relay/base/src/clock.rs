@@ -42,6 +42,11 @@ impl ManualClock {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.0.fetch_add(by, Ordering::SeqCst);
     }
+
+    /// Sets the clock, backwards too.
+    pub fn set(&self, now: OffsetDateTime) {
+        self.0.store(millis(now), Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

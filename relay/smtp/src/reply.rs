@@ -82,6 +82,16 @@ impl ReplyReader {
         }
     }
 
+    /// Whether more has arrived than is held.
+    pub fn is_flooded(&self) -> bool {
+        self.flooded
+    }
+
+    /// Whether what is held next begins as the reply of a peer that is leaving (RFC 5321 §3.8).
+    pub fn holds_goodbye(&self) -> bool {
+        self.lines.is_empty() && self.buffer.starts_with(b"421")
+    }
+
     /// Whether nothing is held, not even part of a reply.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty() && self.lines.is_empty()

@@ -90,6 +90,16 @@ impl Destinations {
         destination.earlier(until);
     }
 
+    /// The clock was set back: hours that were noted are no longer those meant.
+    pub(super) fn set_back(&self, now: OffsetDateTime) {
+        for destination in self.table().by_domain.values_mut() {
+            if destination.held_until.take().is_some() || destination.due.is_some() {
+                destination.due = Some(now);
+            }
+        }
+        self.changed.notify_one();
+    }
+
     /// A worker has come through a batch: the destination may have one more.
     pub(super) fn succeeded(&self, domain: &Domain) {
         let mut table = self.table();

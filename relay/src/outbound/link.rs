@@ -96,7 +96,7 @@ pub(super) async fn connect(relay: &Inner, endpoint: &RelayEndpoint) -> Result<L
     };
     let stream = stream.map_err(|error| unreachable(endpoint, &error.to_string()))?;
     let name = relay.settings.hostname.clone();
-    let connection = Connection::open(stream, name, timeouts())
+    let connection = Connection::open(stream, name, timeouts(relay.settings.limits.reply))
         .await
         .map_err(|error| {
             let unanswered = unreachable(endpoint, &error.to_string());
@@ -137,13 +137,15 @@ async fn reach(endpoint: &RelayEndpoint) -> std::io::Result<TcpStream> {
     Err(last)
 }
 
-/// Peers are machines: half the patience of RFC 5321 §4.5.3.2 frees a worker from a dead one, and
-/// the whole of it is kept where content flows.
-fn timeouts() -> Timeouts {
+/// The patience of the settings; where content flows, the whole of RFC 5321 §4.5.3.2 at most.
+pub(super) fn timeouts(reply: Duration) -> Timeouts {
     let usual = Timeouts::default();
     Timeouts {
-        greeting: Duration::from_secs(60),
-        reply: Duration::from_secs(150),
+        greeting: reply,
+        reply,
+        go_ahead: reply,
+        content: usual.content.min(reply.saturating_mul(2)),
+        acceptance: reply.saturating_mul(4),
         ..usual
     }
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 use liaison_base::shutdown::Shutdown;
 use liaison_mail::port::{Delivery, News};
 use liaison_store::Word;
+use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
 use crate::RelayError;
@@ -126,6 +127,16 @@ async fn look_around(relay: &Inner) {
     }
 }
 
+/// The clock was set back: what was to be done at an hour that is far away now is done at once.
+async fn set_back(relay: &Inner, now: OffsetDateTime) {
+    tracing::warn!("the clock was set back; what waits is tried now");
+    relay.destinations.set_back(now);
+    if let Err(error) = relay.queue.set_back(now).await {
+        tracing::error!(%error, "hours in the queue stay those of the clock before");
+    }
+    look_around(relay).await;
+}
+
 /// Ends leases that ran out, and forgets what was finished long ago.
 async fn keep_house(outbound: Arc<Outbound>) {
     let relay = &outbound.relay;
@@ -137,6 +148,9 @@ async fn keep_house(outbound: Arc<Outbound>) {
             () = outbound.shutdown.asked() => return,
         }
         let now = relay.clock.now();
+        if relay.clock.was_set_back() {
+            set_back(relay, now).await;
+        }
         match relay.queue.release_expired(now).await {
             Ok(domains) => {
                 for domain in domains {

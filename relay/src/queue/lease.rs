@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use liaison_base::clock;
 use liaison_mail::{Address, Domain, Recipient};
@@ -178,6 +179,45 @@ impl Queue {
             .await
     }
 
+    /// The clock was set back: brings hours that lie further ahead than any could that is noted now
+    /// to where it could be. A process of this database whose clock is a little ahead is not
+    /// disturbed ([`SKEW`]).
+    pub(crate) async fn set_back(&self, now: OffsetDateTime) -> Result<(), RelayError> {
+        let ahead = |wait| clock::millis(later(later(now, wait), SKEW));
+        let retry = ahead(self.schedule.longest_retry);
+        let lease = ahead(self.schedule.lease);
+        let alive = ahead(self.schedule.takeover);
+        let now = clock::millis(now);
+        self.store
+            .write(move |tx| {
+                Box::pin(async move {
+                    sqlx::query(DUE_NOW)
+                        .bind(now)
+                        .bind(retry)
+                        .execute(&mut *tx)
+                        .await?;
+                    sqlx::query(
+                        "UPDATE relay_recipient SET lease_until = $1
+                         WHERE state = 'active' AND lease_until > $1",
+                    )
+                    .bind(lease)
+                    .execute(&mut *tx)
+                    .await?;
+                    // Who is alive says so again; who has a SQLite file to itself need not.
+                    sqlx::query(
+                        "UPDATE lease_holder SET alive_until = $1
+                         WHERE alive_until > $1 AND alive_until < $2",
+                    )
+                    .bind(alive)
+                    .bind(i64::MAX)
+                    .execute(tx)
+                    .await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
     /// The tokens of this process's claims that nobody works on any more.
     async fn dropped(&self) -> Result<Vec<i64>, RelayError> {
         self.in_hand.prune();
@@ -250,6 +290,13 @@ const CLAIM: &str = "UPDATE relay_recipient
              ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS again)
      RETURNING id, message, address, original, notify, attempts, delay_told, urgency, token,
                claimed_at";
+
+/// How far the clocks of processes on one database may differ.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// What waits for an hour that no try of now would be put off to.
+const DUE_NOW: &str = "UPDATE relay_recipient SET next_attempt_at = $1
+     WHERE state = 'deferred' AND next_attempt_at > $2";
 
 /// Leases that ran out, past what their holders are recording at this moment.
 const END: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL

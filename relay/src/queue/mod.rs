@@ -155,6 +155,8 @@ impl Queue {
             upgraded,
             store,
         };
+        // The clock may have been set back since the last stop.
+        queue.set_back(now).await?;
         let released = queue.release_expired(now).await?;
         if !released.is_empty() {
             tracing::info!("deliveries cut off by the last stop are queued again");

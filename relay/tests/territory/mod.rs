@@ -9,6 +9,8 @@
     reason = "each scenario uses its part of this, and fails by panicking"
 )]
 
+pub mod trickster;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,12 +33,13 @@ use liaison_relay::{Relay, Settings};
 use liaison_smtp::SmtpError;
 use liaison_smtp::io::{Connection, Timeouts};
 use liaison_store::testing::database;
-use rustls::ClientConfig;
+use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -64,7 +67,7 @@ impl Territory {
     /// A site that is not served yet.
     pub fn site(&self, domain: &str) -> Site {
         let folder = self.folder.path().join(domain);
-        std::fs::create_dir(&folder).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
         let identity = self.identity(domain);
         Site {
             settings: Settings {
@@ -89,6 +92,7 @@ impl Territory {
                 pressure: Pressure::default(),
             },
             directory: Arc::clone(&self.directory),
+            clock: Arc::new(SystemClock),
             shutdown: Shutdown::new(),
             gateway: Gateway::new(),
         }
@@ -119,6 +123,14 @@ impl Territory {
         }
     }
 
+    /// TLS settings of a door with that domain's relay certificate.
+    pub fn server(&self, domain: &str) -> Arc<ServerConfig> {
+        let saved = self.identity(domain);
+        let identity = tls::Identity::load(&saved.chain, &saved.key).unwrap();
+        let anchors = tls::anchors(&self.root()).unwrap();
+        tls::relay_server(identity, anchors, Vec::new()).unwrap()
+    }
+
     fn root(&self) -> PathBuf {
         self.folder.path().join("root.pem")
     }
@@ -126,6 +138,8 @@ impl Territory {
 
 pub struct Site {
     pub settings: Settings,
+    /// The machine's, unless a scenario makes one up.
+    pub clock: Arc<dyn Clock>,
     directory: Arc<Table>,
     shutdown: Shutdown,
     pub gateway: Arc<Gateway>,
@@ -138,7 +152,7 @@ impl Site {
 
     pub async fn try_open(&self) -> Result<Relay, liaison_relay::RelayError> {
         let directory = Arc::clone(&self.directory);
-        Relay::open(self.settings.clone(), Arc::new(SystemClock), directory).await
+        Relay::open(self.settings.clone(), Arc::clone(&self.clock), directory).await
     }
 
     /// Opens and serves; the directory then lists the site.
@@ -191,6 +205,11 @@ impl Site {
 pub struct Table(Mutex<Vec<RelayEndpoint>>);
 
 impl Table {
+    /// Lists a way to a relay before all others: found by the domains that it names.
+    pub fn list_way(&self, endpoint: RelayEndpoint) {
+        self.0.lock().unwrap().insert(0, endpoint);
+    }
+
     pub fn list(&self, endpoint: RelayEndpoint) {
         let mut table = self.0.lock().unwrap();
         table.retain(|one| one.server_name != endpoint.server_name);
@@ -238,8 +257,8 @@ type NewsItem = (EnvelopeId, Address, Carriage);
 pub struct Gateway {
     /// Local parts that it does not serve.
     unknown: Mutex<HashSet<String>>,
-    /// Whether a delivery never gets its answer.
-    hangs: Mutex<bool>,
+    /// Whether deliveries wait for their answer.
+    hangs: watch::Sender<bool>,
     arrivals: UnboundedSender<Arrival>,
     arrived: tokio::sync::Mutex<UnboundedReceiver<Arrival>>,
     news: UnboundedSender<NewsItem>,
@@ -252,7 +271,7 @@ impl Gateway {
         let (news, heard) = unbounded_channel();
         Arc::new(Self {
             unknown: Mutex::default(),
-            hangs: Mutex::default(),
+            hangs: watch::Sender::new(false),
             arrivals,
             arrived: arrived.into(),
             news,
@@ -265,7 +284,7 @@ impl Gateway {
     }
 
     pub fn hang(&self, hangs: bool) {
-        *self.hangs.lock().unwrap() = hangs;
+        self.hangs.send_replace(hangs);
     }
 
     /// The next message filed.
@@ -310,13 +329,11 @@ impl Delivery for Gateway {
     }
 
     fn deliver(&self, arrival: Arrival) -> PortFuture<'_, Vec<Verdict>> {
-        let hangs = *self.hangs.lock().unwrap();
+        let mut hangs = self.hangs.subscribe();
         let verdicts = vec![Verdict::Accepted; arrival.envelope.recipients.len()];
         self.arrivals.send(arrival).unwrap();
         Box::pin(async move {
-            if hangs {
-                std::future::pending::<()>().await;
-            }
+            hangs.wait_for(|hangs| !hangs).await.unwrap();
             verdicts
         })
     }

@@ -122,6 +122,8 @@ pub struct Client {
     /// A transaction was left open at the peer.
     needs_reset: bool,
     closed: bool,
+    /// Replies read so far.
+    heard: u64,
 }
 
 /// Which command a reply answers.
@@ -171,6 +173,7 @@ impl Client {
             error: None,
             needs_reset: false,
             closed: false,
+            heard: 0,
         }
     }
 
@@ -182,6 +185,9 @@ impl Client {
     /// What to do next.
     pub fn step(&mut self) -> Step {
         loop {
+            if self.is_addressed_unasked() && !self.closed && self.error.is_none() {
+                self.fail(SmtpError::Protocol("reply to no command"));
+            }
             self.send_queued();
             if !self.output.is_empty() {
                 return Step::Output(std::mem::take(&mut self.output));
@@ -198,6 +204,7 @@ impl Client {
             };
             match self.replies.next_reply() {
                 Ok(Some(reply)) => {
+                    self.heard += 1;
                     self.awaited.pop_front();
                     self.take_reply(awaited, &reply);
                 }
@@ -298,15 +305,25 @@ impl Client {
         self.fail(error);
     }
 
+    /// How many replies were read on this connection: whether a peer that says something gets on.
+    pub fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// Whether the peer said more than is held: the connection is of no use any more.
+    pub fn is_flooded(&self) -> bool {
+        self.replies.is_flooded()
+    }
+
     /// Whether [`Client::send`] may be called.
     pub fn is_ready(&self) -> bool {
-        self.is_idle() && !self.is_spent()
+        self.is_idle() && self.is_usable()
     }
 
     /// Whether [`Client::pipeline`] may be called: the peer announces PIPELINING and CHUNKING,
     /// and not too much is on its way.
     pub fn can_pipeline(&self) -> bool {
-        let open = !self.closed && self.error.is_none() && !self.is_spent();
+        let open = self.is_usable();
         let waits = [Awaited::Greeting, Awaited::Hello, Awaited::Quit];
         open && self.peer.chunking
             && self.peer.pipelining
@@ -331,7 +348,13 @@ impl Client {
 
     /// Whether the connection can take a message now or once others are answered.
     pub fn is_usable(&self) -> bool {
-        !self.closed && self.error.is_none() && !self.is_spent()
+        !self.closed && self.error.is_none() && !self.is_spent() && !self.is_addressed_unasked()
+    }
+
+    /// Whether there is a reply to no command. It would be taken for the answer to the next, and so
+    /// would each one after it: what was refused would pass for taken.
+    fn is_addressed_unasked(&self) -> bool {
+        self.awaited.is_empty() && !self.replies.is_empty()
     }
 
     /// What the peer announced; nothing before the session is open.
@@ -417,6 +440,10 @@ impl Client {
     }
 
     fn take_reply(&mut self, awaited: Awaited, reply: &Reply) {
+        if self.is_addressed_unasked() && !self.replies.holds_goodbye() {
+            // Which of the replies is the answer to which command is anybody's guess.
+            return self.fail(SmtpError::Protocol("more replies than commands"));
+        }
         if reply.code() == 421 && awaited != Awaited::Quit {
             // RFC 5321 §3.8: whatever was asked, the peer is leaving.
             let error = reply

@@ -4,9 +4,10 @@ use std::future::{Future, ready};
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use futures::future::FutureExt as _;
 use liaison_mail::{Domain, Envelope};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{READ, Timeouts};
 use crate::client::{Announced, Client, Framing, Outcome, Peer, Step};
@@ -93,6 +94,7 @@ where
         announced: Announced,
         content: impl Source,
     ) -> Result<Outcome, SmtpError> {
+        self.overhear();
         self.client.send(envelope, announced)?;
         match self.drive(Some(content)).await {
             Step::Done(outcome) => Ok(outcome),
@@ -113,6 +115,7 @@ where
         announced: Announced,
         content: &[&[u8]],
     ) -> Result<(), SmtpError> {
+        self.overhear();
         self.client.pipeline(envelope, announced, content)
     }
 
@@ -149,10 +152,18 @@ where
 
     /// Runs the machine until it has something to say to the caller.
     async fn drive<C: Source>(&mut self, mut content: Option<C>) -> Step {
+        // Until when the next whole reply may come, and how many had come before it.
+        let mut limit = (u64::MAX, Instant::now());
         loop {
             let result = match self.client.step() {
                 Step::Output(bytes) => self.write(&bytes).await,
-                Step::NeedInput(wait) => self.read(wait).await,
+                Step::NeedInput(wait) => {
+                    if limit.0 != self.client.heard() {
+                        let until = Instant::now() + self.timeouts.limit(wait);
+                        limit = (self.client.heard(), until);
+                    }
+                    self.read(wait, limit.1).await
+                }
                 Step::SendContent(framing) => match content.take() {
                     Some(content) => self.write_content(framing, content).await,
                     None => Err(SmtpError::Closed),
@@ -174,9 +185,23 @@ where
         }
     }
 
-    async fn read(&mut self, wait: Wait) -> Result<(), SmtpError> {
+    /// Hears what an idle peer has said or done since: it may have taken leave, or said something
+    /// that must not pass for the answer to what is sent next.
+    fn overhear(&mut self) {
+        if !self.client.is_idle() {
+            return;
+        }
+        match self.reader.read(&mut self.buffer).now_or_never() {
+            None => {}
+            Some(Ok(count @ 1..)) => self.client.input(&self.buffer[..count]),
+            Some(_) => self.client.lost(SmtpError::Closed),
+        }
+    }
+
+    /// Reads once. A peer that says its reply octet by octet has no longer for the whole of it.
+    async fn read(&mut self, wait: Wait, until: Instant) -> Result<(), SmtpError> {
         let reading = self.reader.read(&mut self.buffer);
-        let count = match timeout(self.timeouts.limit(wait), reading).await {
+        let count = match timeout_at(until, reading).await {
             Ok(read) => heard(read)?,
             Err(_) => return Err(SmtpError::Timeout(wait)),
         };
@@ -228,7 +253,12 @@ where
                 }
                 Ok(Ok(Turn::Written(0) | Turn::Read(0))) => return Err(SmtpError::Closed),
                 Ok(Ok(Turn::Written(count))) => bytes = &bytes[count..],
-                Ok(Ok(Turn::Read(count))) => self.client.input(&self.buffer[..count]),
+                Ok(Ok(Turn::Read(count))) => {
+                    self.client.input(&self.buffer[..count]);
+                    if self.client.is_flooded() {
+                        return Err(SmtpError::Protocol("too many replies"));
+                    }
+                }
             }
         }
         match timeout(self.timeouts.content, self.writer.flush()).await {

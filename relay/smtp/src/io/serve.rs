@@ -132,6 +132,7 @@ where
         timeouts,
         buffer: Zeroizing::new(vec![0; READ]),
         deadline: None,
+        command_due: None,
         silent: None,
     };
     let mut stop = pin!(stop);
@@ -142,6 +143,9 @@ where
         let step = serving.server.step();
         for fault in serving.server.take_faults() {
             session.fault(&fault);
+        }
+        if !matches!(step, Step::NeedInput) {
+            serving.command_due = None;
         }
         match step {
             Step::Output(bytes) => {
@@ -218,6 +222,8 @@ struct Serving<'a, S> {
     buffer: Zeroizing<Vec<u8>>,
     /// When the content under way must be complete.
     deadline: Option<Instant>,
+    /// When the next whole command must have come.
+    command_due: Option<Instant>,
     /// What the client was silent about.
     silent: Option<Wait>,
 }
@@ -249,7 +255,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Serving<'_, S> {
             (Wait::Content, whole.min(now + self.timeouts.content))
         } else {
             self.deadline = None;
-            (Wait::Command, now + self.timeouts.command)
+            // Not for each octet: a client that trickles holds a connection no longer than another.
+            let due = *self.command_due.get_or_insert(now + self.timeouts.command);
+            (Wait::Command, due)
         };
         match timeout_at(until, self.stream.read(&mut self.buffer)).await {
             Err(_) => {
