@@ -4,6 +4,7 @@
 use crate::support;
 
 use liaison_mail::Verdict;
+use liaison_smtp::SmtpError;
 use liaison_smtp::io::{Connection, Timeouts};
 use support::{Dialogue, domain, envelope};
 use tokio::io::{DuplexStream, duplex};
@@ -66,9 +67,17 @@ async fn nothing_is_sent_that_was_not_announced() {
 #[tokio::test]
 async fn what_the_peer_cannot_take_is_not_offered() {
     let (ours, theirs) = duplex(64 * 1024);
-    let mut peer = Dialogue::on(theirs);
-    peer.say("220 old.test\r\n250-old.test\r\n250 SIZE 10")
+    let peer = tokio::spawn(async move {
+        let mut peer = Dialogue::on(theirs);
+        peer.say("220 old.test").await;
+        hear(
+            &mut peer,
+            "EHLO relay.ch.test",
+            "250-old.test\r\n250 SIZE 10",
+        )
         .await;
+        peer.expect_close().await;
+    });
     let mut connection = open(ours).await;
     for content in [&b"0123456789\r\n"[..], "é\r\n".as_bytes()] {
         let outcome = connection
@@ -81,7 +90,19 @@ async fn what_the_peer_cannot_take_is_not_offered() {
         assert!(!refusal.is_transient());
     }
     assert!(connection.is_reusable());
-    peer.expect("EHLO").await;
+    drop(connection);
+    peer.await.unwrap();
+}
+
+/// An answer that was there before its question is not this peer's: somebody has put it on the wire.
+#[tokio::test]
+async fn an_answer_before_its_command_ends_the_session() {
+    let (ours, theirs) = duplex(64 * 1024);
+    let mut peer = Dialogue::on(theirs);
+    peer.say("220 old.test\r\n250-old.test\r\n250 SIZE 10")
+        .await;
+    let opened = Connection::open(ours, domain("relay.ch.test"), Timeouts::default()).await;
+    assert!(matches!(opened, Err(SmtpError::Protocol(_))));
 }
 
 #[tokio::test]
