@@ -50,6 +50,7 @@ mod openssl_opens_what_comes_off_the_wire;
 mod python_hl7_pushes_the_feed;
 mod python_imaplib_works_through_an_inbox;
 mod python_smtplib_submits_any_octets;
+mod relays_killed_at_any_octet_lose_and_double_nothing;
 mod shared_site;
 mod smtp_without_tls_is_not_spoken_to_mail_clients;
 mod swaks_submits_with_either_login;
