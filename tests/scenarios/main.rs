@@ -16,6 +16,7 @@ mod a_gigabyte_announced_before_login_is_refused;
 mod a_mail_in_anothers_name_is_not_submitted;
 mod a_message_that_a_client_sealed_passes_untouched;
 mod a_notice_about_a_protected_person_waits_and_the_ward_is_told;
+mod a_partition_between_sites_loses_and_doubles_nothing;
 mod a_peer_cannot_write_in_anothers_name;
 mod a_plain_text_message_is_refused_by_a_relay;
 mod a_promoted_standby_has_every_letter;

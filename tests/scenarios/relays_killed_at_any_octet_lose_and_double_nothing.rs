@@ -36,9 +36,8 @@ fn relays_killed_at_any_octet_lose_and_double_nothing() {
     let territory = Territory::build();
     let wire = prepare(&territory);
     let _directory = territory.start_site("dac");
-    let mut sites: BTreeMap<&str, Site> = RELAYS
-        .map(|name| (name, territory.start_site(name)))
-        .into();
+    let mut sites: BTreeMap<&str, Site> =
+        RELAYS.map(|name| (name, territory.start_site(name))).into();
     let (mut sent, mut back, mut lost_mailbox) = (BTreeSet::new(), BTreeSet::new(), 0);
     let (mut killed, mut by_side) = (0, [0; 2]);
     while killed < kills {
@@ -88,18 +87,34 @@ fn relays_killed_at_any_octet_lose_and_double_nothing() {
     }
     let mut doctor = territory.imap(DOCTOR);
     let arrived = doctor.subjects();
-    assert_eq!(arrived.len(), sent.len(), "seed {seed}: one is there twice, or not at all");
-    assert_eq!(arrived.into_iter().collect::<BTreeSet<_>>(), sent, "seed {seed}");
+    assert_eq!(
+        arrived.len(),
+        sent.len(),
+        "seed {seed}: one is there twice, or not at all"
+    );
+    assert_eq!(
+        arrived.into_iter().collect::<BTreeSet<_>>(),
+        sent,
+        "seed {seed}"
+    );
     let (notices, arrived): (Vec<_>, Vec<_>) = territory
         .imap(WARD)
         .subjects()
         .into_iter()
         .partition(|subject| !subject.starts_with("Retour"));
     assert_eq!(arrived.len(), back.len(), "seed {seed}: {arrived:?}");
-    assert_eq!(arrived.into_iter().collect::<BTreeSet<_>>(), back, "seed {seed}");
+    assert_eq!(
+        arrived.into_iter().collect::<BTreeSet<_>>(),
+        back,
+        "seed {seed}"
+    );
     assert_eq!(notices.len(), lost_mailbox, "seed {seed}: {notices:?}");
     let ledger = states(&territory, "hospital");
-    assert_eq!(ledger.get("failed").copied().unwrap_or(0), lost_mailbox, "{ledger:?}");
+    assert_eq!(
+        ledger.get("failed").copied().unwrap_or(0),
+        lost_mailbox,
+        "{ledger:?}"
+    );
     let there: usize = ["delivered", "opened"]
         .iter()
         .filter_map(|state| ledger.get(*state))

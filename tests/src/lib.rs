@@ -6,6 +6,7 @@
 //! - [`imap`], [`smtp`], [`mllp`]: small blocking clients, strict about what they are answered.
 //! - [`sink`]: a relay that only takes, and so shows what was on the wire.
 //! - [`admin`]: the operators' port. [`cut`]: a wire that breaks.
+//! - [`network`]: a site in a network of its own, on a wire that can be broken.
 //! - [`peer`]: another relay, with a certificate or without; [`raw`]: octets that no client sends.
 //! - [`logs`]: what the sites logged; [`routine`]: what they do all day.
 //! - [`tls`]: connections as a client of the territory makes them.
@@ -25,6 +26,7 @@ pub mod cut;
 pub mod imap;
 pub mod logs;
 pub mod mllp;
+pub mod network;
 pub mod peer;
 pub mod programs;
 pub mod raw;

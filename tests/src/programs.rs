@@ -1,5 +1,6 @@
 //! Programs that nobody here wrote, run as a person would run them.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -16,6 +17,15 @@ pub fn python() -> Command {
         python.display()
     );
     Command::new(python)
+}
+
+/// Says that something could not be tried on this machine: here, and at the end of `tests/run`.
+pub fn not_run(what: &str) {
+    println!("not run: {what}");
+    if let Some(path) = std::env::var_os("LIAISON_NOT_AT_HAND") {
+        let list = File::options().append(true).create(true).open(path);
+        writeln!(list.unwrap(), "{what}").unwrap();
+    }
 }
 
 /// Runs a program with this input and returns what it said; it must succeed.

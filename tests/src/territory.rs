@@ -143,16 +143,24 @@ impl Territory {
     /// Starts a process with that settings file, which logs beside it, and waits until its doors
     /// are open.
     pub fn start_process(&self, config: &Path) -> Site {
+        self.start_process_by(config, |command| {
+            let mut same = Command::new(command.get_program());
+            same.args(command.get_args());
+            same
+        })
+    }
+
+    /// As [`Territory::start_process`], by another command made of that one.
+    pub fn start_process_by(&self, config: &Path, by: impl FnOnce(&Command) -> Command) -> Site {
         let path = config.with_extension("log");
         let log = File::options()
             .create(true)
             .append(true)
             .open(&path)
             .unwrap();
-        let mut process = liaison()
-            .arg("serve")
-            .arg("--config")
-            .arg(config)
+        let mut serve = liaison();
+        serve.arg("serve").arg("--config").arg(config);
+        let mut process = by(&serve)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
