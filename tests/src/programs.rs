@@ -20,6 +20,7 @@ pub fn python() -> Command {
 }
 
 /// Says that something could not be tried on this machine: here, and at the end of `tests/run`.
+#[expect(clippy::print_stdout, reason = "whoever runs the test alone reads it")]
 pub fn not_run(what: &str) {
     println!("not run: {what}");
     if let Some(path) = std::env::var_os("LIAISON_NOT_AT_HAND") {
