@@ -6,7 +6,9 @@
 use aws_lc_rs::{digest, signature};
 use const_oid::ObjectIdentifier;
 
-use crate::ber::{BerError, Element, NULL, Node, OCTET_STRING, SEQUENCE, explicit, integer, null};
+use crate::ber::{
+    BerError, Element, NULL, Node, OCTET_STRING, SEQUENCE, Values, explicit, integer, null,
+};
 use crate::ber::{oid as oid_node, sequence};
 use crate::oid;
 use crate::post_quantum::MlDsa;
@@ -131,7 +133,11 @@ impl Digest {
 
     /// The `AlgorithmIdentifier` without parameters (RFC 5754 §2).
     pub(crate) fn identifier<'a>(self) -> Node<'a> {
-        sequence(vec![oid_node(&self.oid())])
+        match self {
+            Self::Sha256 => sequence(const { &[Node::Oid(oid::SHA256)] }),
+            Self::Sha384 => sequence(const { &[Node::Oid(oid::SHA384)] }),
+            Self::Sha512 => sequence(const { &[Node::Oid(oid::SHA512)] }),
+        }
     }
 
     /// The `AlgorithmIdentifier` with NULL, as RFC 4055 §2.1 writes it inside OAEP and PSS.
@@ -252,28 +258,28 @@ impl SignatureScheme {
 
     /// The fields of the `AlgorithmIdentifier` in a certificate, which has no other place for the
     /// digest (RFC 5754, RFC 5758, RFC 8410).
-    pub(crate) fn certificate_identifier<'a>(self) -> Vec<Node<'a>> {
+    pub(crate) fn certificate_identifier(self) -> Values<'static> {
         match self {
-            Self::RsaPkcs1Sha256 => vec![oid_node(&oid::SHA256_WITH_RSA), null()],
+            Self::RsaPkcs1Sha256 => vec![oid_node(&oid::SHA256_WITH_RSA), null()].into(),
             other => other.identifier(),
         }
     }
 
     /// The fields of the `AlgorithmIdentifier` in a `SignerInfo`.
-    pub(crate) fn identifier<'a>(self) -> Vec<Node<'a>> {
+    pub(crate) fn identifier(self) -> Values<'static> {
         match self {
             // RFC 5754 §3.2: every implementation understands rsaEncryption here.
-            Self::RsaPkcs1Sha256 => vec![oid_node(&oid::RSA_ENCRYPTION), null()],
+            Self::RsaPkcs1Sha256 => const { &[Node::Oid(oid::RSA_ENCRYPTION), null()] }.into(),
             Self::RsaPssSha256 => {
-                vec![oid_node(&oid::RSA_PSS), pss_parameters(Digest::Sha256)]
+                vec![oid_node(&oid::RSA_PSS), pss_parameters(Digest::Sha256)].into()
             }
-            Self::EcdsaP256Sha256 => vec![oid_node(&oid::ECDSA_SHA256)],
-            Self::EcdsaP384Sha384 => vec![oid_node(&oid::ECDSA_SHA384)],
-            Self::EcdsaP521Sha512 => vec![oid_node(&oid::ECDSA_SHA512)],
-            Self::Ed25519 => vec![oid_node(&oid::ED25519)],
-            Self::MlDsa44 => vec![oid_node(&oid::ML_DSA_44)],
-            Self::MlDsa65 => vec![oid_node(&oid::ML_DSA_65)],
-            Self::MlDsa87 => vec![oid_node(&oid::ML_DSA_87)],
+            Self::EcdsaP256Sha256 => const { &[Node::Oid(oid::ECDSA_SHA256)] }.into(),
+            Self::EcdsaP384Sha384 => const { &[Node::Oid(oid::ECDSA_SHA384)] }.into(),
+            Self::EcdsaP521Sha512 => const { &[Node::Oid(oid::ECDSA_SHA512)] }.into(),
+            Self::Ed25519 => const { &[Node::Oid(oid::ED25519)] }.into(),
+            Self::MlDsa44 => const { &[Node::Oid(oid::ML_DSA_44)] }.into(),
+            Self::MlDsa65 => const { &[Node::Oid(oid::ML_DSA_65)] }.into(),
+            Self::MlDsa87 => const { &[Node::Oid(oid::ML_DSA_87)] }.into(),
         }
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn ours<'a>() -> Node<'a> {
         let each = ciphers
             .iter()
             .map(|cipher| sequence(vec![oid_node(cipher)]));
-        sequence(each.collect()).encode()
+        sequence(each.collect::<Vec<_>>()).encode()
     });
     Node::Encoded(ENCODED.as_slice().into())
 }
@@ -268,7 +268,7 @@ mod tests {
     fn what_a_client_says_it_reads_is_read() {
         let list = |oids: &[const_oid::ObjectIdentifier]| {
             let each = oids.iter().map(|o| sequence(vec![oid_node(o)]));
-            sequence(each.collect()).encode()
+            sequence(each.collect::<Vec<_>>()).encode()
         };
         let read = |der: &[u8]| ClientCapabilities::read(&Element::only(der, 8).unwrap());
         assert_eq!(read(&list(&[oid::AES256_CBC, oid::AES128_GCM])), Ok(GCM));

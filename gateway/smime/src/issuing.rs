@@ -10,8 +10,8 @@ use time::{Duration, OffsetDateTime};
 
 use crate::algorithm::{Digest, PublicKeyKind, SignatureScheme};
 use crate::ber::{
-    BIT_STRING, GENERALIZED_TIME, INTEGER, Node, SEQUENCE, UTC_TIME, context, context_constructed,
-    explicit, implicit, integer, octet_string, oid as oid_node, sequence,
+    BIT_STRING, GENERALIZED_TIME, INTEGER, Node, SEQUENCE, UTC_TIME, constructed, context,
+    context_constructed, explicit, implicit, integer, octet_string, oid as oid_node, sequence,
 };
 use crate::certificate::{Certificate, KeyUsage};
 use crate::crl::{Crl, RevocationReason};
@@ -432,14 +432,17 @@ pub(crate) fn signed(content: Vec<u8>, key: &PrivateKey) -> Option<Vec<u8>> {
         algorithm(key),
         implicit(BIT_STRING, bits),
     ];
-    Some(Node::Constructed(SEQUENCE, outer).encode())
+    Some(constructed(SEQUENCE, outer).encode())
 }
 
 /// The `AlgorithmIdentifier` of a signature in a certificate (RFC 5754, RFC 5758, RFC 8410).
 fn algorithm<'a>(key: &PrivateKey) -> Node<'a> {
     let scheme = SignatureScheme::for_key(key.kind(), false);
     // A key that cannot sign has none: signing fails then.
-    sequence(scheme.map_or_else(Vec::new, SignatureScheme::certificate_identifier))
+    sequence(scheme.map_or_else(
+        || Vec::new().into(),
+        SignatureScheme::certificate_identifier,
+    ))
 }
 
 /// `GeneralNames` of rfc822Names.
@@ -448,7 +451,7 @@ pub(crate) fn names<'a>(addresses: &[&str]) -> Node<'a> {
     sequence(
         names
             .map(|address| implicit(RFC822_NAME, address.as_bytes().to_vec()))
-            .collect(),
+            .collect::<Vec<_>>(),
     )
 }
 
@@ -477,7 +480,7 @@ fn authority_extensions<'a>(
         let subtrees = domains
             .iter()
             .map(|domain| sequence(vec![implicit(RFC822_NAME, domain.as_bytes().to_vec())]));
-        let permitted = Node::Constructed(context_constructed(0), subtrees.collect());
+        let permitted = constructed(context_constructed(0), subtrees.collect::<Vec<_>>());
         let constraints = sequence(vec![permitted]);
         extensions.push(extension(&oid::NAME_CONSTRAINTS, true, &constraints));
     }

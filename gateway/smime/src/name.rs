@@ -270,7 +270,7 @@ mod tests {
 
     fn name(parts: &[&[(u8, &str)]]) -> DistinguishedName {
         let common_name = ObjectIdentifier::new_unwrap("2.5.4.3");
-        let relative = parts
+        let relative: Vec<Node<'_>> = parts
             .iter()
             .map(|attributes| {
                 let attributes: Vec<Node<'_>> = attributes
@@ -282,7 +282,7 @@ mod tests {
                         ])
                     })
                     .collect();
-                set_of(SET, &attributes)
+                set_of(SET, attributes)
             })
             .collect();
         let der = sequence(relative).encode();
@@ -322,7 +322,7 @@ mod tests {
                 oid_node(&common_name),
                 implicit(UTF8_STRING, text.as_bytes()),
             ];
-            set_of(SET, &[sequence(attribute)])
+            set_of(SET, sequence(attribute))
         };
         let der = sequence(vec![set("Racine"), set(" a,b\u{1b}[2J\u{202e}é ")]).encode();
         assert_eq!(

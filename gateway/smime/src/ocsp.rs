@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use crate::algorithm::{Algorithm, BadSignature, Scheme};
 use crate::ber::{
-    BerError, Element, GENERALIZED_TIME, Node, OCTET_STRING, Reader, SEQUENCE, context,
+    BerError, Element, GENERALIZED_TIME, OCTET_STRING, Reader, SEQUENCE, constructed, context,
     context_constructed, explicit, implicit, octet_string, oid as oid_node, sequence,
 };
 use crate::certificate::{Certificate, KeyUsage, extensions};
@@ -215,7 +215,7 @@ pub fn ocsp_request(
         ]);
         request.push(explicit(2, sequence(vec![extension])));
     }
-    sequence(vec![Node::Constructed(SEQUENCE, request)]).encode()
+    sequence(vec![constructed(SEQUENCE, request)]).encode()
 }
 
 fn read(der: &[u8]) -> Result<Parsed, MaterialError> {

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::algorithm::Algorithm;
 use crate::ber::{
-    BerError, Element, Node, OCTET_STRING, Reader, SEQUENCE, SET, context, context_constructed,
-    explicit, implicit, integer, octet_string, oid as oid_node, sequence,
+    BerError, Element, Node, OCTET_STRING, Reader, SEQUENCE, SET, constructed, context,
+    context_constructed, explicit, implicit, integer, octet_string, oid as oid_node, sequence,
 };
 use crate::certificate::Certificate;
 use crate::error::MaterialError;
@@ -114,7 +114,7 @@ impl Identity {
             }
             sequence(bag)
         });
-        let plain = sequence(bags.collect()).encode();
+        let plain = sequence(bags.collect::<Vec<_>>()).encode();
         let (algorithm, octets) = pbe::encrypt(&plain, passphrase).ok_or(FAILED)?;
         let encrypted = sequence(vec![
             integer(0),
@@ -144,13 +144,12 @@ fn data<'a>(octets: Vec<u8>) -> Node<'a> {
 }
 
 /// friendlyName and localKeyId, which ties a key to its certificate.
-fn attributes<'a>(name: &str, id: &[u8]) -> Node<'a> {
+fn attributes<'a>(name: &str, id: &'a [u8]) -> Node<'a> {
     let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_be_bytes).collect();
-    let attribute =
-        |kind, value| sequence(vec![oid_node(kind), Node::Constructed(SET, vec![value])]);
+    let attribute = |kind, value| sequence(vec![oid_node(kind), constructed(SET, vec![value])]);
     crate::ber::set_of(
         SET,
-        &[
+        vec![
             attribute(&oid::FRIENDLY_NAME, implicit(BMP_STRING, wide)),
             attribute(&oid::LOCAL_KEY_ID, octet_string(id)),
         ],

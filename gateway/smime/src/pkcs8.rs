@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::algorithm::PublicKeyKind;
 use crate::ber::{
-    BIT_STRING, Element, Node, OBJECT_IDENTIFIER, SEQUENCE, context_constructed, implicit, integer,
-    null, octet_string, oid as oid_node, sequence,
+    BIT_STRING, Element, Node, OBJECT_IDENTIFIER, SEQUENCE, constructed, context_constructed,
+    implicit, integer, null, octet_string, oid as oid_node, sequence,
 };
 use crate::certificate::Certificate;
 use crate::error::MaterialError;
@@ -208,7 +208,7 @@ fn wrapped_ec(der: &[u8]) -> Result<Zeroizing<Vec<u8>>, MaterialError> {
     let curve = curve.map_err(|_: crate::ber::BerError| {
         MaterialError::PrivateKey("an EC key that does not name its curve")
     })?;
-    let algorithm = Node::Constructed(
+    let algorithm = constructed(
         SEQUENCE,
         vec![oid_node(&oid::EC_PUBLIC_KEY), Node::Encoded(curve.into())],
     );

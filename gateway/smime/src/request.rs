@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::algorithm::{Algorithm, PublicKeyKind, Scheme, Signed};
 use crate::ber::{
-    BerError, Element, Node, SEQUENCE, SET, context, context_constructed, implicit, integer,
-    octet_string, oid as oid_node, sequence,
+    BerError, Element, Node, SEQUENCE, SET, constructed, context, context_constructed, implicit,
+    integer, octet_string, oid as oid_node, sequence,
 };
 use crate::certificate::{extensions, read_public_key};
 use crate::error::MaterialError;
@@ -54,13 +54,13 @@ impl CertificateRequest {
         ]);
         let attribute = sequence(vec![
             oid_node(&oid::EXTENSION_REQUEST),
-            Node::Constructed(SET, vec![sequence(vec![extension])]),
+            constructed(SET, vec![sequence(vec![extension])]),
         ]);
         let info = sequence(vec![
             integer(0),
             subject(common_name),
             Node::Encoded(spki.into()),
-            Node::Constructed(context_constructed(0), vec![attribute]),
+            constructed(context_constructed(0), vec![attribute]),
         ]);
         let der = signed(info.encode(), key)
             .ok_or(MaterialError::Request("the cryptographic library failed"))?;
@@ -163,7 +163,7 @@ pub(crate) fn subject<'a>(common_name: &str) -> Node<'a> {
         oid_node(&oid::COMMON_NAME),
         implicit(UTF8_STRING, common_name.as_bytes().to_vec()),
     ]);
-    sequence(vec![Node::Constructed(SET, vec![attribute])])
+    sequence(vec![constructed(SET, vec![attribute])])
 }
 
 fn check_addresses(addresses: &[&str]) -> Result<(), MaterialError> {

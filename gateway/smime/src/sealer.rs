@@ -5,7 +5,6 @@
 
 use std::io::Write;
 
-use aws_lc_rs::rand;
 use time::OffsetDateTime;
 
 use crate::SealError;
@@ -318,7 +317,7 @@ impl<'a> Sealer<'a> {
         if opaque {
             return Ok(Content::opaque(before, after));
         }
-        Content::detached(&before, scheme.digest().micalg())
+        Content::detached(&before, scheme.digest().micalg(), &message.digest)
     }
 }
 
@@ -430,11 +429,13 @@ impl Content {
     }
 
     /// multipart/signed (RFC 8551 §3.5.3).
-    fn detached(object: &[u8], micalg: &str) -> Result<Self, SealError> {
-        let mut random = [0u8; 16];
-        rand::fill(&mut random).map_err(|_| SealError::Crypto("random octets"))?;
-        // "=_" occurs neither in base64 nor in quoted-printable (RFC 2045 §6.7).
-        let boundary = format!("=_{:032x}", u128::from_be_bytes(random));
+    fn detached(object: &[u8], micalg: &str, digest: &[u8]) -> Result<Self, SealError> {
+        // Of the content's own digest: no content can be made to contain it. "=_" occurs neither
+        // in base64 nor in quoted-printable (RFC 2045 §6.7).
+        let boundary = digest
+            .first_chunk()
+            .map(|start| format!("=_{:032x}", u128::from_be_bytes(*start)))
+            .ok_or(SealError::Crypto("the digest"))?;
         let before = format!(
             "Content-Type: multipart/signed;\r\n protocol=\"application/pkcs7-signature\";\r\n \
              micalg=\"{micalg}\";\r\n boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\n"

@@ -11,8 +11,8 @@ mod writer;
 pub(crate) use reader::{BerError, Element, Reader};
 pub(crate) use stream::{BerStream, StringSource};
 pub(crate) use writer::{
-    Node, explicit, implicit, integer, null, octet_string, oid, sequence, set_of, set_of_one,
-    to_der,
+    Node, Values, constructed, explicit, implicit, integer, null, octet_string, oid, sequence,
+    set_of, to_der,
 };
 
 pub(crate) const INTEGER: u8 = 0x02;

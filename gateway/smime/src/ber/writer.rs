@@ -1,4 +1,5 @@
-//! The DER writer: sizes are known first, so each octet is copied once, whatever the nesting.
+//! The DER writer: from the end to the beginning, so that each length is known when it is written,
+//! and each octet copied once, whatever the nesting.
 
 use std::borrow::Cow;
 
@@ -16,7 +17,10 @@ pub(crate) enum Node<'a> {
     /// OBJECT IDENTIFIER.
     Oid(ObjectIdentifier),
     /// A tag with the values inside it.
-    Constructed(u8, Vec<Node<'a>>),
+    Constructed(u8, Values<'a>),
+    /// A tag with the values inside it, which are sorted by encoding (X.690 §11.6). A content that
+    /// is written elsewhere may not be among them.
+    SetOf(u8, Values<'a>),
     /// A value already encoded.
     Encoded(Cow<'a, [u8]>),
     /// A tag with so many content octets, which are written elsewhere: at most one in a value,
@@ -24,101 +28,210 @@ pub(crate) enum Node<'a> {
     Elsewhere(u8, usize),
 }
 
+/// Values in their order. Borrowed where messages are sealed: a value that is built and encoded in
+/// one statement needs no allocation.
+pub(crate) enum Values<'a> {
+    Owned(Vec<Node<'a>>),
+    Borrowed(&'a [Node<'a>]),
+}
+
+impl<'a> From<Vec<Node<'a>>> for Values<'a> {
+    fn from(values: Vec<Node<'a>>) -> Self {
+        Self::Owned(values)
+    }
+}
+
+impl<'a> From<Node<'a>> for Values<'a> {
+    fn from(value: Node<'a>) -> Self {
+        Self::Owned(vec![value])
+    }
+}
+
+impl<'a> From<&'a [Node<'a>]> for Values<'a> {
+    fn from(values: &'a [Node<'a>]) -> Self {
+        Self::Borrowed(values)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [Node<'a>; N]> for Values<'a> {
+    fn from(values: &'a [Node<'a>; N]) -> Self {
+        Self::Borrowed(values)
+    }
+}
+
+impl<'a> std::ops::Deref for Values<'a> {
+    type Target = [Node<'a>];
+
+    fn deref(&self) -> &[Node<'a>] {
+        match self {
+            Self::Owned(values) => values,
+            Self::Borrowed(values) => values,
+        }
+    }
+}
+
 impl Node<'_> {
     /// The DER encoding.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.encoded_len());
+        // An attribute or an identifier; what is larger makes room.
+        let mut out = Backwards::with_capacity(256);
         self.write(&mut out);
-        out
+        out.into_vec()
     }
 
     /// The DER encoding before and after the content that is [written
     /// elsewhere](Node::Elsewhere); without one, everything stands before.
     pub(crate) fn encode_around(&self) -> (Vec<u8>, Vec<u8>) {
-        // A signature or an envelope with its certificates: more would only be moved once.
-        let mut before = Vec::with_capacity(4096);
-        let mut split = None;
-        self.write_around(&mut before, &mut split);
-        let after = before.split_off(split.unwrap_or(before.len()));
+        // A signature or an envelope with its certificates.
+        let mut out = Backwards::with_capacity(4096);
+        self.write(&mut out);
+        let after = out.elsewhere.take();
+        let mut before = out.into_vec();
+        let after = before.split_off(after.map_or(before.len(), |after| before.len() - after));
         (before, after)
     }
 
-    fn write_around(&self, out: &mut Vec<u8>, split: &mut Option<usize>) {
+    fn write(&self, out: &mut Backwards) {
+        let end = out.len();
         match self {
-            Self::Elsewhere(tag, length) => {
-                out.push(*tag);
-                write_length(*length, out);
-                *split = Some(out.len());
+            Self::Encoded(octets) => out.prepend(octets),
+            Self::Primitive(tag, octets) => {
+                out.prepend(octets);
+                out.head(*tag, octets.len());
+            }
+            Self::Oid(oid) => {
+                out.prepend(oid.as_bytes());
+                out.head(OBJECT_IDENTIFIER, oid.as_bytes().len());
             }
             Self::Constructed(tag, inner) => {
-                out.push(*tag);
-                write_length(self.content_len(), out);
-                for node in inner {
-                    node.write_around(out, split);
-                }
-            }
-            Self::Primitive(..) | Self::Oid(_) | Self::Encoded(_) => self.write(out),
-        }
-    }
-
-    fn encoded_len(&self) -> usize {
-        match self {
-            Self::Encoded(octets) => octets.len(),
-            Self::Primitive(..) | Self::Oid(_) | Self::Constructed(..) | Self::Elsewhere(..) => {
-                let content = self.content_len();
-                1 + length_len(content) + content
-            }
-        }
-    }
-
-    fn content_len(&self) -> usize {
-        match self {
-            Self::Primitive(_, octets) | Self::Encoded(octets) => octets.len(),
-            Self::Oid(oid) => oid.as_bytes().len(),
-            Self::Constructed(_, inner) => inner.iter().map(Node::encoded_len).sum(),
-            Self::Elsewhere(_, length) => *length,
-        }
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Encoded(octets) => out.extend_from_slice(octets),
-            Self::Elsewhere(tag, length) => {
-                out.push(*tag);
-                write_length(*length, out);
-            }
-            Self::Primitive(tag, octets) => write_primitive(*tag, octets, out),
-            Self::Oid(oid) => write_primitive(OBJECT_IDENTIFIER, oid.as_bytes(), out),
-            Self::Constructed(tag, inner) => {
-                out.push(*tag);
-                write_length(self.content_len(), out);
-                for node in inner {
+                let elsewhere = out.content_elsewhere;
+                for node in inner.iter().rev() {
                     node.write(out);
                 }
+                let added = out.content_elsewhere - elsewhere;
+                out.head(*tag, out.len() - end + added);
+            }
+            Self::SetOf(tag, inner) => {
+                write_sorted(inner, out);
+                out.head(*tag, out.len() - end);
+            }
+            Self::Elsewhere(tag, length) => {
+                out.elsewhere = Some(end);
+                out.content_elsewhere += length;
+                out.head(*tag, *length);
             }
         }
+    }
+}
+
+/// Writes the values of a SET OF.
+fn write_sorted(values: &[Node<'_>], out: &mut Backwards) {
+    let end = out.len();
+    let mut next = end;
+    let mut is_sorted = true;
+    for node in values.iter().rev() {
+        let before = out.len();
+        node.write(out);
+        // What was written last stands first.
+        let written = out.written();
+        let (this, following) = written.split_at(out.len() - before);
+        is_sorted &= before == end || *this <= following[..before - next];
+        next = before;
+    }
+    if !is_sorted {
+        let mut encodings: Vec<Vec<u8>> = values.iter().map(Node::encode).collect();
+        encodings.sort_unstable();
+        let at = out.octets.len() - end;
+        let from = out.from;
+        let mut place = &mut out.octets[from..at];
+        for encoding in encodings {
+            let (this, rest) = place.split_at_mut(encoding.len());
+            this.copy_from_slice(&encoding);
+            place = rest;
+        }
+    }
+}
+
+/// A buffer that fills from its end.
+struct Backwards {
+    /// What is written stands at the end of it.
+    octets: Vec<u8>,
+    from: usize,
+    /// How many octets stood here when a content that is written elsewhere was passed.
+    elsewhere: Option<usize>,
+    /// Octets of that content.
+    content_elsewhere: usize,
+}
+
+impl Backwards {
+    fn with_capacity(octets: usize) -> Self {
+        Self {
+            octets: vec![0; octets],
+            from: octets,
+            elsewhere: None,
+            content_elsewhere: 0,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.octets.len() - self.from
+    }
+
+    fn written(&self) -> &[u8] {
+        &self.octets[self.from..]
+    }
+
+    fn prepend(&mut self, octets: &[u8]) {
+        if octets.len() > self.from {
+            self.make_room(octets.len());
+        }
+        let from = self.from - octets.len();
+        self.octets[from..self.from].copy_from_slice(octets);
+        self.from = from;
+    }
+
+    /// A tag and a length (X.690 §8.1.3, in as few octets as it takes: §10.1).
+    fn head(&mut self, tag: u8, length: usize) {
+        if length < 0x80 {
+            // The guard makes the cast exact.
+            return self.prepend(&[tag, length as u8]);
+        }
+        let octets = length.to_be_bytes();
+        let count = significant(length);
+        self.prepend(&octets[octets.len() - count..]);
+        // A usize has at most eight octets.
+        self.prepend(&[tag, 0x80 | count as u8]);
+    }
+
+    #[cold]
+    fn make_room(&mut self, octets: usize) {
+        let written = self.len();
+        let mut larger = vec![0; (written + octets).max(self.octets.len()) * 2];
+        let from = larger.len() - written;
+        larger[from..].copy_from_slice(&self.octets[self.from..]);
+        self.octets = larger;
+        self.from = from;
+    }
+
+    fn into_vec(mut self) -> Vec<u8> {
+        self.octets.drain(..self.from);
+        self.octets
     }
 }
 
 /// SEQUENCE.
-pub(crate) fn sequence(inner: Vec<Node<'_>>) -> Node<'_> {
-    Node::Constructed(SEQUENCE, inner)
+pub(crate) fn sequence<'a>(inner: impl Into<Values<'a>>) -> Node<'a> {
+    Node::Constructed(SEQUENCE, inner.into())
 }
 
-/// SET OF under `tag`, its values sorted by encoding (X.690 §11.6).
-pub(crate) fn set_of<'a>(tag: u8, inner: &[Node<'_>]) -> Node<'a> {
-    let mut encodings: Vec<Vec<u8>> = inner.iter().map(Node::encode).collect();
-    encodings.sort_unstable();
-    let inner = encodings
-        .into_iter()
-        .map(|octets| Node::Encoded(octets.into()))
-        .collect();
-    Node::Constructed(tag, inner)
+/// A tag with the values inside it.
+pub(crate) fn constructed<'a>(tag: u8, inner: impl Into<Values<'a>>) -> Node<'a> {
+    Node::Constructed(tag, inner.into())
 }
 
-/// SET OF under `tag` with one value, which is as it is.
-pub(crate) fn set_of_one(tag: u8, value: Node<'_>) -> Node<'_> {
-    Node::Constructed(tag, vec![value])
+/// SET OF under `tag`.
+pub(crate) fn set_of<'a>(tag: u8, inner: impl Into<Values<'a>>) -> Node<'a> {
+    Node::SetOf(tag, inner.into())
 }
 
 /// OCTET STRING.
@@ -132,8 +245,8 @@ pub(crate) fn implicit<'a>(tag: u8, octets: impl Into<Cow<'a, [u8]>>) -> Node<'a
 }
 
 /// A value under an explicit context tag.
-pub(crate) fn explicit(n: u8, inner: Node<'_>) -> Node<'_> {
-    Node::Constructed(context_constructed(n), vec![inner])
+pub(crate) fn explicit<'a, V: Into<Values<'a>>>(n: u8, inner: V) -> Node<'a> {
+    Node::Constructed(context_constructed(n), inner.into())
 }
 
 /// A small non-negative INTEGER (up to 127).
@@ -159,7 +272,7 @@ pub(crate) fn oid<'a>(oid: &ObjectIdentifier) -> Node<'a> {
 }
 
 /// NULL.
-pub(crate) fn null<'a>() -> Node<'a> {
+pub(crate) const fn null<'a>() -> Node<'a> {
     Node::Primitive(NULL, Cow::Borrowed(&[]))
 }
 
@@ -179,36 +292,10 @@ pub(crate) fn to_der(element: &Element<'_>, tag: u8) -> Result<Vec<u8>, BerError
         inner.push(Node::Encoded(to_der(&child, child.tag)?.into()));
     }
     Ok(if tag == SET {
-        set_of(SET, &inner).encode()
+        set_of(SET, inner).encode()
     } else {
-        Node::Constructed(tag, inner).encode()
+        Node::Constructed(tag, inner.into()).encode()
     })
-}
-
-fn write_primitive(tag: u8, octets: &[u8], out: &mut Vec<u8>) {
-    out.push(tag);
-    write_length(octets.len(), out);
-    out.extend_from_slice(octets);
-}
-
-fn length_len(length: usize) -> usize {
-    if length < 0x80 {
-        1
-    } else {
-        1 + significant(length)
-    }
-}
-
-fn write_length(length: usize, out: &mut Vec<u8>) {
-    if length < 0x80 {
-        // The guard makes the cast exact.
-        out.push(length as u8);
-        return;
-    }
-    let count = significant(length);
-    // A usize has at most eight octets.
-    out.push(0x80 | count as u8);
-    out.extend_from_slice(&length.to_be_bytes()[size_of::<usize>() - count..]);
 }
 
 /// Octets that hold `value` without leading zeroes.
@@ -241,6 +328,15 @@ mod tests {
     fn a_set_is_sorted_by_encoding() {
         let set = set_of(SET, &[integer(9), null(), integer(3)]).encode();
         assert_eq!(set, [0x31, 8, 2, 1, 3, 2, 1, 9, 5, 0]);
+        let set = set_of(
+            SET,
+            vec![null(), integer(3), integer(3), octet_string(&[4][..])],
+        );
+        let set = sequence(vec![set, null()]).encode();
+        assert_eq!(
+            set,
+            [0x30, 15, 0x31, 11, 2, 1, 3, 2, 1, 3, 4, 1, 4, 5, 0, 5, 0]
+        );
     }
 
     #[test]
@@ -272,7 +368,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_reads_back(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 0..6)) {
-            let node = sequence(pieces.iter().map(|p| octet_string(&p[..])).collect());
+            let node = sequence(pieces.iter().map(|p| octet_string(&p[..])).collect::<Vec<_>>());
             let encoded = node.encode();
             let mut reader = Element::only(&encoded, 4).unwrap().children().unwrap();
             for piece in &pieces {

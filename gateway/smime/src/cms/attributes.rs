@@ -8,7 +8,8 @@ use time::OffsetDateTime;
 use crate::algorithm::Algorithm;
 use crate::ber::{
     BerError, Element, GENERALIZED_TIME, Node, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET,
-    UTC_TIME, context_constructed, implicit, oid as oid_node, sequence, set_of, set_of_one, to_der,
+    UTC_TIME, constructed, context_constructed, implicit, oid as oid_node, sequence, set_of,
+    to_der,
 };
 use crate::capabilities::{self, ClientCapabilities};
 use crate::oid;
@@ -186,32 +187,52 @@ pub(crate) fn claimed_time(set: &Element<'_>) -> Option<OffsetDateTime> {
 pub(crate) fn to_sign(
     message_digest: &[u8],
     signing_time: OffsetDateTime,
-    digest_identifier: Vec<u8>,
-    signature_identifier_content: Vec<u8>,
+    digest: Node<'_>,
+    signature_identifier: &[Node<'_>],
     recipient_emails: Option<&[u8]>,
 ) -> Vec<u8> {
-    let protection = sequence(vec![
-        Node::Encoded(digest_identifier.into()),
-        // [1] IMPLICIT SignatureAlgorithmIdentifier.
-        implicit(context_constructed(1), signature_identifier_content),
-    ]);
-    let mut attributes = vec![
-        written(&oid::CONTENT_TYPE, oid_node(&oid::DATA)),
-        written(&oid::MESSAGE_DIGEST, implicit(OCTET_STRING, message_digest)),
-        written(&oid::SIGNING_TIME, time_node(signing_time)),
-        written(&oid::ALGORITHM_PROTECTION, protection),
-        written(&oid::SMIME_CAPABILITIES, capabilities::ours()),
-    ];
-    if let Some(emails) = recipient_emails {
-        let value = Node::Encoded(emails.into());
-        attributes.push(written(&oid::RECIPIENT_EMAILS, value));
-    }
-    set_of(SET, &attributes).encode()
+    let emails = recipient_emails
+        .map(|value| written(&oid::RECIPIENT_EMAILS, Node::Encoded(value.into())).encode());
+    // As a SET OF sorts them: by their lengths.
+    set_of(
+        SET,
+        &[
+            Node::Encoded(emails.unwrap_or_default().into()),
+            sequence(&[
+                oid_node(&oid::CONTENT_TYPE),
+                set_of(SET, &[oid_node(&oid::DATA)]),
+            ]),
+            sequence(&[
+                oid_node(&oid::SIGNING_TIME),
+                set_of(SET, &[time_node(signing_time)]),
+            ]),
+            sequence(&[
+                oid_node(&oid::ALGORITHM_PROTECTION),
+                set_of(
+                    SET,
+                    &[sequence(&[
+                        digest,
+                        // [1] IMPLICIT SignatureAlgorithmIdentifier.
+                        constructed(context_constructed(1), signature_identifier),
+                    ])],
+                ),
+            ]),
+            sequence(&[
+                oid_node(&oid::MESSAGE_DIGEST),
+                set_of(SET, &[implicit(OCTET_STRING, message_digest)]),
+            ]),
+            sequence(&[
+                oid_node(&oid::SMIME_CAPABILITIES),
+                set_of(SET, &[capabilities::ours()]),
+            ]),
+        ],
+    )
+    .encode()
 }
 
 /// An attribute with one value.
 pub(super) fn written<'a>(kind: &ObjectIdentifier, value: Node<'a>) -> Node<'a> {
-    sequence(vec![oid_node(kind), set_of_one(SET, value)])
+    sequence(vec![oid_node(kind), set_of(SET, vec![value])])
 }
 
 /// UTCTime from 1950 to 2049, GeneralizedTime otherwise (RFC 5652 §11.3).

@@ -1,6 +1,8 @@
 //! `AuthEnvelopedData` (RFC 5083) and `EnvelopedData` (RFC 5652 §6), written.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
+use std::sync::LazyLock;
 
 use aws_lc_rs::agreement::{self, ParsedPublicKey};
 use aws_lc_rs::cipher::{
@@ -21,8 +23,8 @@ use super::sign::issuer_and_serial;
 use crate::SealError;
 use crate::algorithm::{Digest, PublicKeyKind, mgf1_identifier};
 use crate::ber::{
-    BIT_STRING, IA5_STRING, Node, SET, context, context_constructed, explicit, integer,
-    octet_string, oid as oid_node, sequence, set_of,
+    BIT_STRING, IA5_STRING, Node, SET, constructed, context, context_constructed, explicit,
+    integer, octet_string, oid as oid_node, sequence, set_of,
 };
 use crate::certificate::Certificate;
 use crate::evp::{Aead, AeadStream};
@@ -76,20 +78,19 @@ impl<W: Write> Envelope<W> {
             })?;
             infos.push(Node::Encoded(info.into()));
         }
-        let infos = set_of(SET, &infos);
-        let (cipher, object) = if to_encrypt.cbc {
+        let infos = set_of(SET, infos);
+        let (cipher, (before, after)) = if to_encrypt.cbc {
             enveloped_data(to_encrypt, (key, start), infos)?
         } else {
             auth_enveloped_data(to_encrypt, (key, start), infos)?
         };
-        let (before, after) = object.encode_around();
         out.write_all(&before)
             .map_err(|error| SealError::Spool(error.kind()))?;
         Ok(Self {
             out,
             cipher,
             after,
-            buffer: Vec::new(),
+            buffer: Vec::with_capacity(to_encrypt.content_octets.min(AT_ONCE)),
             left: to_encrypt.content_octets,
         })
     }
@@ -160,37 +161,45 @@ impl<W: Write> Write for Envelope<W> {
 /// Octets before the tag in what follows the content: identifier and length.
 const MAC_HEAD: usize = 2;
 
-fn auth_enveloped_data<'a>(
+/// What stands before the content, and what behind it.
+type Around = (Vec<u8>, Vec<u8>);
+
+fn auth_enveloped_data(
     to_encrypt: &ToEncrypt<'_>,
     (key, start): (&[u8], &[u8]),
-    infos: Node<'a>,
-) -> Result<(Cipher, Node<'a>), SealError> {
+    infos: Node<'_>,
+) -> Result<(Cipher, Around), SealError> {
     let mut nonce = [0u8; 12];
     nonce.copy_from_slice(&start[..12]);
     let stream = AeadStream::seal(Aead::Aes256Gcm, key, &nonce)
         .ok_or(SealError::Crypto("the content key"))?;
-    // GCMParameters: the ICV length has to be said, its default is 12 (RFC 5084 §3.2).
-    let parameters = sequence(vec![octet_string(nonce.to_vec()), integer(16)]);
-    let mut fields = vec![
-        integer(0),
-        infos,
-        sequence(vec![
-            oid_node(&oid::DATA),
-            sequence(vec![oid_node(&oid::AES256_GCM), parameters]),
-            Node::Elsewhere(context(0), to_encrypt.content_octets),
-        ]),
-        octet_string(vec![0; 16]),
-    ];
-    fields.extend(unauthenticated(to_encrypt, 2));
-    let object = content_info(&oid::AUTH_ENVELOPED_DATA, fields);
+    let object = content_info(
+        &oid::AUTH_ENVELOPED_DATA,
+        &[
+            integer(0),
+            infos,
+            sequence(&[
+                oid_node(&oid::DATA),
+                sequence(&[
+                    oid_node(&oid::AES256_GCM),
+                    // GCMParameters: the ICV length has to be said, its default is 12 (RFC 5084
+                    // §3.2).
+                    sequence(&[octet_string(&nonce[..]), integer(16)]),
+                ]),
+                Node::Elsewhere(context(0), to_encrypt.content_octets),
+            ]),
+            octet_string(&[0; 16][..]),
+            unauthenticated(to_encrypt, 2),
+        ],
+    );
     Ok((Cipher::Gcm(stream), object))
 }
 
-fn enveloped_data<'a>(
+fn enveloped_data(
     to_encrypt: &ToEncrypt<'_>,
     (key, start): (&[u8], &[u8]),
-    infos: Node<'a>,
-) -> Result<(Cipher, Node<'a>), SealError> {
+    infos: Node<'_>,
+) -> Result<(Cipher, Around), SealError> {
     const FAILED: SealError = SealError::Crypto("the content key");
     let unbound = UnboundCipherKey::new(&AES_256_CBC, key).map_err(|_| FAILED)?;
     let mut iv = [0u8; 16];
@@ -204,27 +213,32 @@ fn enveloped_data<'a>(
         .recipients
         .iter()
         .all(|r| matches!(r.public_key_kind(), PublicKeyKind::Rsa(_)));
-    let fields = vec![
-        integer(if transport_only { 0 } else { 2 }),
-        infos,
-        sequence(vec![
-            oid_node(&oid::DATA),
-            sequence(vec![oid_node(&oid::AES256_CBC), octet_string(iv.to_vec())]),
-            Node::Elsewhere(context(0), padded),
-        ]),
-    ];
-    Ok((Cipher::Cbc(cbc), content_info(&oid::ENVELOPED_DATA, fields)))
+    let object = content_info(
+        &oid::ENVELOPED_DATA,
+        &[
+            integer(if transport_only { 0 } else { 2 }),
+            infos,
+            sequence(&[
+                oid_node(&oid::DATA),
+                sequence(&[oid_node(&oid::AES256_CBC), octet_string(&iv[..])]),
+                Node::Elsewhere(context(0), padded),
+            ]),
+        ],
+    );
+    Ok((Cipher::Cbc(cbc), object))
 }
 
-/// The unauthenticated attributes, if there are any, under `[n]`.
-fn unauthenticated<'a>(to_encrypt: &ToEncrypt<'_>, n: u8) -> Option<Node<'a>> {
-    let emails = to_encrypt.recipient_emails?.to_vec();
+/// The unauthenticated attributes under `[n]`; nothing if there are none.
+fn unauthenticated<'a>(to_encrypt: &ToEncrypt<'a>, n: u8) -> Node<'a> {
+    let Some(emails) = to_encrypt.recipient_emails else {
+        return Node::Encoded(Cow::Borrowed(&[]));
+    };
     let attribute = written(&oid::RECIPIENT_EMAILS, Node::Encoded(emails.into()));
-    Some(set_of(context_constructed(n), &[attribute]))
+    set_of(context_constructed(n), attribute)
 }
 
-fn content_info<'a>(kind: &const_oid::ObjectIdentifier, fields: Vec<Node<'a>>) -> Node<'a> {
-    sequence(vec![oid_node(kind), explicit(0, sequence(fields))])
+fn content_info(kind: &const_oid::ObjectIdentifier, fields: &[Node<'_>]) -> Around {
+    sequence(&[oid_node(kind), explicit(0, &[sequence(fields)])]).encode_around()
 }
 
 fn recipient_info(recipient: &Certificate, key: &[u8]) -> Option<Vec<u8>> {
@@ -253,7 +267,7 @@ fn key_transport(
     ]);
     let info = sequence(vec![
         integer(0),
-        issuer_and_serial(recipient),
+        sequence(Vec::from(issuer_and_serial(recipient))),
         sequence(vec![oid_node(&oid::RSA_OAEP), parameters]),
         octet_string(block),
     ]);
@@ -267,10 +281,12 @@ fn key_agreement(recipient: &Certificate, peer: &ParsedPublicKey, key: &[u8]) ->
     let curve = peer.alg();
     let ephemeral = agreement::PrivateKey::generate(curve).ok()?;
     let public = ephemeral.compute_public_key().ok()?;
-    let wrap = sequence(vec![oid_node(&oid::AES256_WRAP)]).encode();
-    let info = shared_info(&wrap, None, 32);
+    static WRAP: LazyLock<Vec<u8>> =
+        LazyLock::new(|| sequence(vec![oid_node(&oid::AES256_WRAP)]).encode());
+    static INFO: LazyLock<Vec<u8>> = LazyLock::new(|| shared_info(&WRAP, None, 32));
+    let info = INFO.as_slice();
     let (scheme, key_oid, kek) = if curve == &agreement::X25519 {
-        let derive = |secret: &[u8]| hkdf_kek(HKDF_SHA256, None, secret, &info, 32).ok_or(());
+        let derive = |secret: &[u8]| hkdf_kek(HKDF_SHA256, None, secret, info, 32).ok_or(());
         let kek = agreement::agree(&ephemeral, peer.clone(), (), derive).ok()?;
         (oid::STD_DH_HKDF_SHA256, oid::X25519, kek)
     } else {
@@ -279,7 +295,7 @@ fn key_agreement(recipient: &Certificate, peer: &ParsedPublicKey, key: &[u8]) ->
             PublicKeyKind::P384 => KdfDigest::Sha384,
             _ => KdfDigest::Sha512,
         };
-        let derive = |secret: &[u8]| Ok(x963_kdf(digest, secret, &info, 32));
+        let derive = |secret: &[u8]| Ok(x963_kdf(digest, secret, info, 32));
         let kek = agreement::agree(&ephemeral, peer.clone(), (), derive).ok()?;
         (digest.scheme(), oid::EC_PUBLIC_KEY, kek)
     };
@@ -290,28 +306,31 @@ fn key_agreement(recipient: &Certificate, peer: &ParsedPublicKey, key: &[u8]) ->
         .ok()?;
     let mut bits = vec![0];
     bits.extend_from_slice(public.as_ref());
-    let originator_key = Node::Constructed(
+    let info = constructed(
         context_constructed(1),
-        vec![
-            // RFC 5753 §3.1.1: the curve is the recipient's, so its parameters stay absent.
-            sequence(vec![oid_node(&key_oid)]),
-            Node::Primitive(BIT_STRING, bits.into()),
-        ],
-    );
-    let encrypted_key = sequence(vec![
-        issuer_and_serial(recipient),
-        octet_string(&wrapped[..]),
-    ]);
-    let info = Node::Constructed(
-        context_constructed(1),
-        vec![
+        &[
             integer(3),
-            explicit(0, originator_key),
-            sequence(vec![oid_node(&scheme), Node::Encoded(wrap.into())]),
-            sequence(vec![encrypted_key]),
+            explicit(
+                0,
+                &[constructed(
+                    context_constructed(1),
+                    &[
+                        // RFC 5753 §3.1.1: the curve is the recipient's, so its parameters stay
+                        // absent.
+                        sequence(&[oid_node(&key_oid)]),
+                        Node::Primitive(BIT_STRING, bits.into()),
+                    ],
+                )],
+            ),
+            sequence(&[oid_node(&scheme), Node::Encoded(WRAP.as_slice().into())]),
+            sequence(&[sequence(&[
+                sequence(&issuer_and_serial(recipient)),
+                octet_string(&wrapped[..]),
+            ])]),
         ],
-    );
-    Some(info.encode())
+    )
+    .encode();
+    Some(info)
 }
 
 /// The value of `recipient-emails` (gemSMIME_KOMLE): the address and the identifier of each
@@ -321,11 +340,12 @@ pub(crate) fn recipient_emails(recipients: &[&Certificate]) -> Option<Vec<u8>> {
         .iter()
         .map(|recipient| {
             let address = recipient.addresses().first()?;
+            let identifier = Vec::from(issuer_and_serial(recipient));
             Some(sequence(vec![
                 Node::Primitive(IA5_STRING, address.as_bytes().into()),
-                issuer_and_serial(recipient),
+                sequence(identifier),
             ]))
         })
         .collect();
-    Some(set_of(SET, &entries?).encode())
+    Some(set_of(SET, entries?).encode())
 }

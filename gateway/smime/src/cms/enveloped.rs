@@ -453,7 +453,7 @@ mod tests {
             let parameters = sequence(vec![octet_string(&NONCE[..]), integer(16)]);
             sequence(vec![
                 integer(0),
-                Node::Constructed(SET, Vec::new()),
+                crate::ber::set_of(SET, Vec::new()),
                 sequence(vec![
                     oid_node(&oid::DATA),
                     sequence(vec![oid_node(&oid::AES256_GCM), parameters]),

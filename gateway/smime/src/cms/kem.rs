@@ -13,8 +13,8 @@ use super::recipient::hkdf_kek;
 use super::sign::issuer_and_serial;
 use crate::algorithm::Algorithm;
 use crate::ber::{
-    BerError, Element, INTEGER, Node, OCTET_STRING, SEQUENCE, context_constructed, explicit,
-    integer, octet_string, oid as oid_node, sequence, to_der,
+    BerError, Element, INTEGER, Node, OCTET_STRING, SEQUENCE, constructed, context_constructed,
+    explicit, integer, octet_string, oid as oid_node, sequence, to_der,
 };
 use crate::certificate::Certificate;
 use crate::key::DecryptionKey;
@@ -163,7 +163,7 @@ pub(super) fn recipient_info(recipient: &Certificate, key: &[u8]) -> Option<Vec<
         .ok()?;
     let info = sequence(vec![
         integer(0),
-        issuer_and_serial(recipient),
+        sequence(Vec::from(issuer_and_serial(recipient))),
         sequence(vec![oid_node(&kem.oid())]),
         octet_string(ciphertext.as_ref()),
         sequence(vec![oid_node(&oid::HKDF_SHA256)]),
@@ -171,7 +171,7 @@ pub(super) fn recipient_info(recipient: &Certificate, key: &[u8]) -> Option<Vec<
         Node::Encoded(wrap.into()),
         octet_string(&wrapped[..]),
     ]);
-    let other = Node::Constructed(context_constructed(4), vec![oid_node(&oid::ORI_KEM), info]);
+    let other = constructed(context_constructed(4), vec![oid_node(&oid::ORI_KEM), info]);
     Some(other.encode())
 }
 

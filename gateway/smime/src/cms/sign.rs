@@ -6,8 +6,8 @@ use super::attributes;
 use crate::SealError;
 use crate::algorithm::SignatureScheme;
 use crate::ber::{
-    Node, SET, context_constructed, explicit, integer, octet_string, oid as oid_node, sequence,
-    set_of, set_of_one,
+    Node, OCTET_STRING, SET, context_constructed, explicit, integer, octet_string, oid as oid_node,
+    sequence, set_of,
 };
 use crate::certificate::Certificate;
 use crate::key::Signer;
@@ -32,57 +32,62 @@ pub(crate) struct ToSign<'a> {
 pub(crate) fn signed_data(to_sign: &ToSign<'_>) -> Result<(Vec<u8>, Vec<u8>), SealError> {
     let digest = to_sign.scheme.digest();
     let algorithm = to_sign.scheme.identifier();
-    let signed_attributes = attributes::to_sign(
+    let mut signed_attributes = attributes::to_sign(
         to_sign.content_digest,
         to_sign.signing_time,
-        digest.identifier().encode(),
-        algorithm.iter().flat_map(Node::encode).collect(),
+        digest.identifier(),
+        &algorithm,
         to_sign.recipient_emails,
     );
     let signature = to_sign
         .signer
         .sign(to_sign.scheme, &signed_attributes)
         .ok_or(SealError::Crypto("signing"))?;
-    let mut attributes_field = signed_attributes;
     // The same octets travel under [0] IMPLICIT (RFC 5652 §5.4).
-    if let Some(tag) = attributes_field.first_mut() {
+    if let Some(tag) = signed_attributes.first_mut() {
         *tag = context_constructed(0);
     }
     let certificate = to_sign.signer.certificate();
-    let signer = sequence(vec![
-        integer(1),
-        issuer_and_serial(certificate),
-        digest.identifier(),
-        Node::Encoded(attributes_field.into()),
-        sequence(algorithm),
-        octet_string(signature),
-    ]);
     let mut encapsulated = vec![oid_node(&oid::DATA)];
     if let Some(octets) = to_sign.content_octets {
-        encapsulated.push(explicit(
-            0,
-            Node::Elsewhere(crate::ber::OCTET_STRING, octets),
-        ));
+        encapsulated.push(explicit(0, Node::Elsewhere(OCTET_STRING, octets)));
     }
     let chain = to_sign.signer.chain().iter().filter(|_| to_sign.with_chain);
     let certificates: Vec<Node<'_>> = std::iter::once(certificate)
         .chain(chain)
         .map(|c| Node::Encoded(c.der().into()))
         .collect();
-    let signed = sequence(vec![
-        integer(1),
-        set_of_one(SET, digest.identifier()),
-        sequence(encapsulated),
-        set_of(context_constructed(0), &certificates),
-        set_of_one(SET, signer),
-    ]);
-    Ok(sequence(vec![oid_node(&oid::SIGNED_DATA), explicit(0, signed)]).encode_around())
+    let object = sequence(&[
+        oid_node(&oid::SIGNED_DATA),
+        explicit(
+            0,
+            &[sequence(&[
+                integer(1),
+                set_of(SET, &[digest.identifier()]),
+                sequence(encapsulated),
+                set_of(context_constructed(0), certificates),
+                set_of(
+                    SET,
+                    &[sequence(&[
+                        integer(1),
+                        sequence(&issuer_and_serial(certificate)),
+                        digest.identifier(),
+                        Node::Encoded(signed_attributes.into()),
+                        sequence(&*algorithm),
+                        octet_string(signature),
+                    ])],
+                ),
+            ])],
+        ),
+    ])
+    .encode_around();
+    Ok(object)
 }
 
-/// `IssuerAndSerialNumber` (RFC 5652 §10.2.4).
-pub(super) fn issuer_and_serial(certificate: &Certificate) -> Node<'_> {
-    sequence(vec![
+/// The fields of `IssuerAndSerialNumber` (RFC 5652 §10.2.4).
+pub(super) fn issuer_and_serial(certificate: &Certificate) -> [Node<'_>; 2] {
+    [
         Node::Encoded(certificate.issuer_der().into()),
         Node::Primitive(crate::ber::INTEGER, certificate.serial().into()),
-    ])
+    ]
 }

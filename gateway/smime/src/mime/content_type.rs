@@ -1,5 +1,7 @@
 //! `Content-Type` (RFC 2045 §5.1), as far as S/MIME reads it.
 
+use std::borrow::Cow;
+
 use super::MimeError;
 
 /// A media type with its parameters, names in lower case.
@@ -14,8 +16,9 @@ impl ContentType {
     /// Reads an unfolded value.
     pub(crate) fn read(value: &[u8]) -> Result<Self, MimeError> {
         let text = String::from_utf8_lossy(value);
-        let mut pieces = split_parameters(&text).into_iter();
-        let essence: String = pieces.next().unwrap_or_default().to_ascii_lowercase();
+        let text = without_comments(&text);
+        let mut pieces = split_parameters(&text);
+        let essence = pieces.next().unwrap_or_default().to_ascii_lowercase();
         if essence.split('/').filter(|half| !half.is_empty()).count() != 2 {
             return Err(MimeError::Malformed("a Content-Type is not type/subtype"));
         }
@@ -64,50 +67,71 @@ impl ContentType {
     /// The value without the parameter `name`, the others as they are written.
     pub(crate) fn without(value: &[u8], name: &str) -> Vec<u8> {
         let text = String::from_utf8_lossy(value);
-        let kept: Vec<String> = split_parameters(&text)
-            .into_iter()
-            .enumerate()
-            .filter(|(position, piece)| {
-                let named = piece.split('=').next().unwrap_or_default().trim();
-                *position == 0 || (!piece.is_empty() && !named.eq_ignore_ascii_case(name))
-            })
-            .map(|(_, piece)| piece)
-            .collect();
-        kept.join("; ").into_bytes()
+        let text = without_comments(&text);
+        let mut kept = String::with_capacity(text.len() + 8);
+        for (position, piece) in split_parameters(&text).enumerate() {
+            let named = piece.split('=').next().unwrap_or_default().trim();
+            if position == 0 {
+                kept.push_str(piece);
+            } else if !piece.is_empty() && !named.eq_ignore_ascii_case(name) {
+                kept.push_str("; ");
+                kept.push_str(piece);
+            }
+        }
+        kept.into_bytes()
     }
 }
 
-/// The pieces between semicolons, comments removed, quotes kept.
-fn split_parameters(text: &str) -> Vec<String> {
-    let mut pieces = vec![String::with_capacity(text.len())];
+/// The value without its comments (RFC 5322 §3.2.2).
+fn without_comments(text: &str) -> Cow<'_, str> {
+    if !text.contains('(') {
+        return text.into();
+    }
+    let mut kept = String::with_capacity(text.len());
     let mut quoted = false;
     let mut comments = 0usize;
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
-        let Some(last) = pieces.last_mut() else { break };
         match c {
             '\\' if quoted || comments > 0 => {
                 let escaped = chars.next();
-                if quoted {
-                    last.push(c);
-                    last.extend(escaped);
+                if comments == 0 {
+                    kept.push(c);
+                    kept.extend(escaped);
                 }
             }
             '"' if comments == 0 => {
                 quoted = !quoted;
-                last.push(c);
+                kept.push(c);
             }
             '(' if !quoted => comments += 1,
             ')' if !quoted && comments > 0 => comments -= 1,
             _ if comments > 0 => {}
-            ';' if !quoted => pieces.push(String::new()),
-            _ => last.push(c),
+            _ => kept.push(c),
         }
     }
-    pieces
-        .into_iter()
-        .map(|piece| piece.trim().to_owned())
-        .collect()
+    kept.into()
+}
+
+/// The pieces between semicolons, quotes kept.
+fn split_parameters(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (mut quoted, mut escaped) = (false, false);
+        let end = text.bytes().position(|octet| {
+            match octet {
+                _ if escaped => escaped = false,
+                b'\\' if quoted => escaped = true,
+                b'"' => quoted = !quoted,
+                b';' if !quoted => return true,
+                _ => {}
+            }
+            false
+        });
+        rest = end.map(|end| &text[end + 1..]);
+        Some(text[..end.unwrap_or(text.len())].trim())
+    })
 }
 
 fn unquote(value: &str) -> String {

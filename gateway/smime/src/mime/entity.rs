@@ -9,7 +9,7 @@ use crate::stream::{Fault, Source, Step, View, drain};
 
 /// The header section that a layer begins with, its blank line included, of bounded size.
 pub(crate) fn read_section(source: &mut dyn Source, limits: &Limits) -> Result<Vec<u8>, Fault> {
-    let mut section = Vec::new();
+    let mut section = Vec::with_capacity(2048);
     let mut line_start = 0;
     loop {
         let chunk = source.chunk()?;

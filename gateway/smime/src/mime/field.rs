@@ -1,5 +1,7 @@
 //! Header sections: fields as received, in their order.
 
+use std::sync::LazyLock;
+
 use mail_parser::MessageParser;
 use memchr::{memchr, memchr3};
 
@@ -133,10 +135,9 @@ pub(crate) fn field_line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// The addresses of a From field, in lower case domains as written; `None` if it is unreadable.
 pub(crate) fn addresses(value: &[u8]) -> Option<Vec<String>> {
-    let mut line = b"From:".to_vec();
-    line.extend_from_slice(value);
-    line.extend_from_slice(b"\r\n\r\n");
-    let message = MessageParser::new().parse_headers(&line)?;
+    static PARSER: LazyLock<MessageParser> = LazyLock::new(MessageParser::new);
+    let line = [b"From:", value, b"\r\n\r\n"].concat();
+    let message = PARSER.parse_headers(&line)?;
     let list: Vec<String> = message
         .from()?
         .iter()

@@ -10,8 +10,10 @@ use memchr::memchr;
 const NOT_BASE64: Fault = Fault::Malformed("a body is not base64");
 /// Characters decoded at once.
 const CHARACTERS: usize = 64 * 1024;
-/// Octets of a line: 76 characters.
-const LINE: usize = 57;
+/// Characters of a line, its ending apart (RFC 2045 §6.8).
+const CHARACTERS_OF_LINE: usize = 76;
+/// Octets of a line.
+const LINE: usize = CHARACTERS_OF_LINE / 4 * 3;
 /// Octets encoded at once: whole lines.
 const OCTETS: usize = LINE * 512;
 
@@ -214,10 +216,18 @@ impl<W: Write> Base64Writer<W> {
         let length = octets.len().div_ceil(3) * 4;
         self.text.resize(length, 0);
         let text = STANDARD.encode(octets, self.text.as_mut_slice().as_out());
+        let (whole, last) = text.as_chunks::<CHARACTERS_OF_LINE>();
         self.lines.clear();
         self.lines.reserve(length + length / 38 + 2);
-        for line in text.chunks(76) {
-            self.lines.extend_from_slice(line);
+        for line in whole {
+            // Of a fixed length, so that no call is made for each.
+            let mut ended = [b'\n'; CHARACTERS_OF_LINE + 2];
+            ended[..CHARACTERS_OF_LINE].copy_from_slice(line);
+            ended[CHARACTERS_OF_LINE] = b'\r';
+            self.lines.extend_from_slice(&ended);
+        }
+        if !last.is_empty() {
+            self.lines.extend_from_slice(last);
             self.lines.extend_from_slice(b"\r\n");
         }
         self.inner.write_all(&self.lines)

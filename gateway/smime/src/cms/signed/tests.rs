@@ -16,7 +16,7 @@ struct Forger {
 }
 
 fn attribute<'a>(kind: &ObjectIdentifier, values: Vec<Node<'a>>) -> Node<'a> {
-    sequence(vec![oid_node(kind), Node::Constructed(SET, values)])
+    sequence(vec![oid_node(kind), crate::ber::constructed(SET, values)])
 }
 
 fn content_type<'a>(kind: &ObjectIdentifier) -> Node<'a> {
@@ -29,7 +29,7 @@ fn message_digest<'a>() -> Node<'a> {
 }
 
 fn protection<'a>(digest: Digest, signature: ObjectIdentifier) -> Node<'a> {
-    let signature = Node::Constructed(0xa1, vec![oid_node(&signature)]);
+    let signature = crate::ber::constructed(0xa1, vec![oid_node(&signature)]);
     let value = sequence(vec![digest.identifier(), signature]);
     attribute(&oid::ALGORITHM_PROTECTION, vec![value])
 }
@@ -46,7 +46,7 @@ impl Forger {
 
     /// `SignedData` with these attributes in this order, or none, over `content`.
     fn object(&self, attributes: Option<Vec<Node<'_>>>, content: &[u8], digest: Digest) -> Vec<u8> {
-        let set = attributes.map(|list| Node::Constructed(SET, list).encode());
+        let set = attributes.map(|list| crate::ber::constructed(SET, list).encode());
         let signature = self
             .key
             .sign(
@@ -56,7 +56,9 @@ impl Forger {
             .unwrap();
         let mut signer = vec![
             integer(1),
-            crate::cms::sign::issuer_and_serial(&self.certificate),
+            sequence(Vec::from(crate::cms::sign::issuer_and_serial(
+                &self.certificate,
+            ))),
             digest.identifier(),
         ];
         signer.extend(set.map(|mut octets| {
@@ -69,7 +71,7 @@ impl Forger {
             integer(1),
             set_of(SET, &[digest.identifier()]),
             sequence(vec![oid_node(&oid::DATA)]),
-            Node::Constructed(SET, vec![sequence(signer)]),
+            crate::ber::constructed(SET, vec![sequence(signer)]),
         ])
         .encode()
     }
@@ -194,7 +196,9 @@ fn loosely_encoded_attributes_are_checked_as_der() {
     loose.extend([0, 0]);
     let signer = sequence(vec![
         integer(1),
-        crate::cms::sign::issuer_and_serial(&forger.certificate),
+        sequence(Vec::from(crate::cms::sign::issuer_and_serial(
+            &forger.certificate,
+        ))),
         Digest::Sha256.identifier(),
         Node::Encoded(loose.into()),
         sequence(vec![oid_node(&oid::ECDSA_SHA256)]),
@@ -202,9 +206,9 @@ fn loosely_encoded_attributes_are_checked_as_der() {
     ]);
     let object = sequence(vec![
         integer(1),
-        Node::Constructed(SET, vec![Digest::Sha256.identifier()]),
+        crate::ber::constructed(SET, vec![Digest::Sha256.identifier()]),
         sequence(vec![oid_node(&oid::DATA)]),
-        Node::Constructed(SET, vec![signer]),
+        crate::ber::constructed(SET, vec![signer]),
     ])
     .encode();
     assert_eq!(forger.check(&object, CONTENT), Ok(()));
