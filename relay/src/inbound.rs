@@ -374,6 +374,7 @@ impl Arriving {
         let offered = Offered {
             origin: self.origin,
             envelope: transaction.into_envelope(|| unnamed(&digest)),
+            order: None,
             arrived: Some(arrived),
             eight_bit,
             content,

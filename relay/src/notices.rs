@@ -130,6 +130,7 @@ fn report(
     };
     let content: Arc<[u8]> = body.compose(&heading).map_err(RelayError::Report)?.into();
     Ok(Intake {
+        order: None,
         sameness: Sameness::new(&Origin::Local, &name, None),
         before: None,
         origin: Origin::Local,

@@ -12,7 +12,7 @@ use liaison_base::health::Check;
 use liaison_base::machine::{Gauge, Machine};
 use liaison_base::shutdown::Shutdown;
 use liaison_directory_client::Lookup;
-use liaison_mail::port::{Carriage, Delivery, HandOver, News, Origin, PortFuture};
+use liaison_mail::port::{Carriage, Delivery, HandOver, News, OrderKey, Origin, PortFuture};
 use liaison_mail::{
     Address, EnhancedStatus, Envelope, EnvelopeId, MessageId, Refusal, envelope, header,
 };
@@ -159,11 +159,13 @@ impl Relay {
         let inner = &self.inner;
         let now = inner.clock.now();
         let steered = inner.queue.steer(order, selection, warrant, now).await?;
-        if matches!(order, Order::Release | Order::Retry) {
-            for one in &steered {
-                inner.destinations.forgive(one.to.domain(), now);
-                inner.queue.tell(one.to.domain());
+        for one in &steered {
+            match order {
+                Order::Release | Order::Retry => inner.destinations.forgive(one.to.domain(), now),
+                // Whoever stood behind it in its line need not wait for it.
+                Order::Hold | Order::Cancel => inner.destinations.poke(one.to.domain(), now),
             }
+            inner.queue.tell(one.to.domain());
         }
         Ok(steered)
     }
@@ -241,11 +243,12 @@ impl HandOver for Relay {
     fn hand_over(
         &self,
         envelope: Envelope,
+        order: Option<OrderKey>,
         message: Arc<[u8]>,
     ) -> PortFuture<'_, Result<(), Refusal>> {
         Box::pin(async move {
             self.inner
-                .take(envelope, message)
+                .take((envelope, order), message)
                 .await
                 .map_err(|denial| denial.refusal)
         })
@@ -265,12 +268,17 @@ impl HandOver for Relay {
 
 impl Inner {
     /// Admits what our own gateway hands over.
-    async fn take(&self, envelope: Envelope, message: Arc<[u8]>) -> Result<(), Denial> {
+    async fn take(
+        &self,
+        (envelope, order): (Envelope, Option<OrderKey>),
+        message: Arc<[u8]>,
+    ) -> Result<(), Denial> {
         let result = match fit_for_smtp(&envelope, &message) {
             Ok(()) => {
                 let offered = Offered {
                     origin: Origin::Local,
                     envelope,
+                    order,
                     arrived: None,
                     eight_bit: !message.is_ascii(),
                     content: Offer::Whole(message),
@@ -293,6 +301,7 @@ impl Inner {
         let Offered {
             origin,
             envelope,
+            order,
             arrived,
             eight_bit,
             content,
@@ -336,6 +345,7 @@ impl Inner {
             content,
             origin,
             envelope,
+            order,
             named,
             message_id,
             eight_bit,
@@ -409,6 +419,8 @@ const PROBE: Duration = Duration::from_secs(5);
 pub(crate) struct Offered {
     pub(crate) origin: Origin,
     pub(crate) envelope: Envelope,
+    /// Which of the own gateway's it must not overtake.
+    pub(crate) order: Option<OrderKey>,
     /// How it came, when a peer brought it.
     pub(crate) arrived: Option<Arrived>,
     /// Whether the content has octets above 127.

@@ -18,7 +18,7 @@ async fn a_plain_text_message_is_refused() {
 
     let to_hospital = envelope("p1", "soins@ehpad.test", &["avis@ch.test"]);
     let refused = relay
-        .hand_over(to_hospital, PLAIN.into())
+        .hand_over(to_hospital, None, PLAIN.into())
         .await
         .unwrap_err();
     assert_eq!(

@@ -17,4 +17,5 @@ mod a_queue_survives_a_stop_in_mid_way;
 mod a_relay_turned_away_is_heard_once_it_is_listed;
 mod an_unknown_recipient_is_reported_to_the_sender;
 mod the_same_envelope_twice_is_delivered_once;
+mod what_must_arrive_in_order_does;
 mod what_openssl_seals_is_carried;

@@ -38,7 +38,10 @@ async fn what_openssl_seals_is_carried() {
             "",
             &["ide@ehpad.test"],
         );
-        relay.hand_over(sent, Arc::clone(&message)).await.unwrap();
+        relay
+            .hand_over(sent, None, Arc::clone(&message))
+            .await
+            .unwrap();
         assert!(
             home.gateway.arrival().await.message.ends_with(&message),
             "{options}"
@@ -49,7 +52,7 @@ async fn what_openssl_seals_is_carried() {
     let options = format!("-sign -nodetach -signer {certificate} -inkey {key}");
     let signed = openssl(folder.path(), 10, &options);
     let sent = envelope("signed", "", &["ide@ehpad.test"]);
-    let refused = relay.hand_over(sent, signed).await.unwrap_err();
+    let refused = relay.hand_over(sent, None, signed).await.unwrap_err();
     assert_eq!(refused.status, EnhancedStatus::CONTENT);
     home.stop(relay).await;
 }

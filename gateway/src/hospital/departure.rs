@@ -4,9 +4,9 @@
 //! withdrawn meanwhile is in no text. Notices of one stay leave in the order of their decisions:
 //! one that does not wait takes along those that do, and the drafts of one stay for one recipient
 //! are handed over one after the other (`Drafts::insert_in_lane`), an urgent one lending its
-//! urgency to those before it. Beyond the hand-over the relay's workers are free; what a reader
-//! needs then is in the message: the date of the decision, the number and version, and the
-//! message that it answers.
+//! urgency to those before it. The relay keeps to that order (`liaison_mail::port::OrderKey`). What
+//! a reader needs besides is in the message: the date of the decision, the number and version, and
+//! the message that it answers.
 
 use std::time::Duration;
 

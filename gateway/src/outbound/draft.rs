@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use liaison_base::clock::millis;
 use liaison_directory_client::Query;
+use liaison_mail::port::OrderKey;
 use liaison_mail::{Address, EnvelopeId, MessageId, Urgency};
 use liaison_store::sql::{locking, one_at_a_time};
 use liaison_store::{Holder, Schema, Store, Word};
@@ -131,6 +132,8 @@ pub(super) struct Due {
     pub(super) token: i64,
     pub(super) attempts: i64,
     pub(super) created_at: i64,
+    /// What keeps the drafts of its lane in order beyond the hand-over.
+    pub(super) order: Option<OrderKey>,
 }
 
 impl Drafts {
@@ -365,7 +368,7 @@ impl Drafts {
         } else {
             // Alone on its file, a process knows by itself what it works on.
             let rows = sqlx::query(
-                "SELECT envelope, created_at, attempts, content, token FROM draft
+                "SELECT envelope, created_at, attempts, content, token, lane FROM draft
                  WHERE held = 0 AND next_attempt_at <= $1
                  AND (lane IS NULL OR NOT EXISTS (
                      SELECT 1 FROM draft earlier WHERE earlier.lane = draft.lane
@@ -389,6 +392,7 @@ impl Drafts {
                 token: row.token,
                 attempts: row.attempts,
                 created_at: row.created_at,
+                order: row.order,
             });
         }
         Ok(due)
@@ -502,7 +506,7 @@ const CLAIM: &str = "UPDATE draft SET holder = $1, token = token + 1 WHERE envel
                SELECT 1 FROM draft earlier WHERE earlier.lane = draft.lane
                AND earlier.position < draft.position AND earlier.held = 0))
          ORDER BY urgency DESC, created_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-     RETURNING envelope, created_at, attempts, content, token";
+     RETURNING envelope, created_at, attempts, content, token, lane";
 
 /// The word that tells other processes of new drafts.
 const ADDED: &str = "drafts";
@@ -514,6 +518,7 @@ struct ClaimedRow {
     attempts: i64,
     content: Vec<u8>,
     token: i64,
+    order: Option<OrderKey>,
 }
 
 fn claimed(row: &AnyRow) -> Result<ClaimedRow, GatewayError> {
@@ -523,6 +528,11 @@ fn claimed(row: &AnyRow) -> Result<ClaimedRow, GatewayError> {
         attempts: row.try_get("attempts")?,
         content: row.try_get("content")?,
         token: row.try_get("token")?,
+        // A lane is a tag of this gateway's: a keyed digest.
+        order: row
+            .try_get::<Option<Vec<u8>>, _>("lane")?
+            .and_then(|lane| <[u8; 32]>::try_from(lane).ok())
+            .map(OrderKey::new),
     })
 }
 

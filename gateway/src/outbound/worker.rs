@@ -154,7 +154,8 @@ impl Outbound {
         if !ready.is_empty() {
             let message = self.seal(draft, &ready, (taken_in, now)).await?;
             let envelope = envelope_of(draft, &ready);
-            match self.0.relay.hand_over(envelope, message.into()).await {
+            let handed = self.0.relay.hand_over(envelope, due.order, message.into());
+            match handed.await {
                 Ok(()) => {}
                 Err(refusal) if refusal.is_transient() => {
                     return Ok(Outcome::Later(refusal.to_string()));

@@ -22,17 +22,47 @@ pub trait HandOver: Send + Sync {
     /// Handing over the same [`EnvelopeId`] again is answered `Ok` and changes nothing, so that a
     /// gateway that did not hear the answer can ask again.
     ///
+    /// Messages handed over one after the other under the same `order` leave this relay for a
+    /// recipient in that order: a later one waits while an earlier one does, and lends it its
+    /// urgency.
+    ///
     /// # Errors
     /// The relay's refusal of the whole message; when transient, hand over again later.
     fn hand_over(
         &self,
         envelope: Envelope,
+        order: Option<OrderKey>,
         message: Arc<[u8]>,
     ) -> PortFuture<'_, Result<(), Refusal>>;
 
     /// What has become of each recipient of an envelope handed over earlier; empty when the relay
     /// does not know the envelope.
     fn carriage(&self, envelope: EnvelopeId) -> PortFuture<'_, Vec<(Address, Carriage)>>;
+}
+
+/// Which messages of a gateway must stay in order: those with the same key. It is a digest under a
+/// key of the gateway's own, so that it says nothing of a patient or a stay; it stays in the
+/// relay's queue and is on no wire.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OrderKey([u8; 32]);
+
+impl OrderKey {
+    /// Takes a keyed digest (HMAC-SHA256 or the like).
+    pub fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// The digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// Shows nothing by which messages could be linked.
+impl fmt::Debug for OrderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OrderKey")
+    }
 }
 
 /// Relay to gateway: files a message that has arrived.

@@ -1,7 +1,7 @@
 //! How a worker carries messages: to the gateway behind this relay, or over a connection to a
 //! peer on which many are on their way at a time.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use futures::stream::{self, StreamExt as _};
@@ -15,26 +15,27 @@ use liaison_store::body::BodyReader;
 
 use super::Outbound;
 use super::link;
-use super::worker::{Parcel, Worker, all};
+use super::worker::{Parcel, Stuck, Worker, all, deferred, split};
 use crate::RelayError;
 use crate::queue::intake::Stowed;
 use crate::queue::lease::Claimed;
+use crate::queue::line::Line;
 use crate::queue::{Outcome, Stored};
 
-/// Conversations delivered to the own gateway at a time.
-const CONVERSATIONS: usize = 16;
+/// Lines delivered to the own gateway at a time.
+const LINES: usize = 16;
 
 /// What became of the recipients of a message.
 type Seen = (Arc<Stored>, Vec<(Claimed, Outcome)>);
 
 impl Worker {
-    /// Gives parcels to the own gateway: several at a time, those of one conversation (the same
-    /// sender and first recipient) one after the other.
+    /// Gives parcels to the own gateway: several at a time, those of one line one after the other.
     pub(super) async fn deliver(&mut self, parcels: Vec<Parcel>) -> Result<(), RelayError> {
         let outbound = Arc::clone(&self.outbound);
-        let mut seen = stream::iter(by_conversation(parcels))
-            .map(|conversation| give_all(&outbound, conversation))
-            .buffer_unordered(CONVERSATIONS);
+        let stuck = self.stuck.clone();
+        let mut seen = stream::iter(by_line(parcels))
+            .map(|together| give_all(&outbound, together, stuck.clone()))
+            .buffer_unordered(LINES);
         let mut failed = None;
         while let Some((given, error)) = seen.next().await {
             for (message, outcomes) in given {
@@ -64,6 +65,9 @@ impl Worker {
             }
             let Some(next) = waiting.pop_front() else {
                 return Ok(None);
+            };
+            let Some(next) = self.movable(next) else {
+                continue;
             };
             if !self.is_linked() {
                 self.link = None;
@@ -95,19 +99,22 @@ impl Worker {
         waiting: &mut VecDeque<Parcel>,
         on_the_way: &mut VecDeque<Parcel>,
     ) {
-        let Some(link) = &mut self.link else {
-            return;
-        };
         let mut written = false;
-        while link.connection.can_pipeline()
-            && let Some(Stowed::Inline(content)) = waiting
-                .front()
-                .and_then(|next| next.loaded.content.as_ref())
-        {
-            let content = Arc::clone(content);
-            let Some(parcel) = waiting.pop_front() else {
+        while let Some(parcel) = waiting.pop_front() {
+            let Some(parcel) = self.movable(parcel) else {
+                continue;
+            };
+            let (Some(link), Some(Stowed::Inline(content))) =
+                (&mut self.link, &parcel.loaded.content)
+            else {
+                waiting.push_front(parcel);
                 break;
             };
+            if !link.connection.can_pipeline() || must_wait(&parcel, on_the_way) {
+                waiting.push_front(parcel);
+                break;
+            }
+            let content = Arc::clone(content);
             let message = &parcel.loaded.message;
             let pieces = [message.trace.as_bytes(), &*content];
             let envelope = envelope(&parcel);
@@ -121,7 +128,7 @@ impl Worker {
             on_the_way.push_back(parcel);
             written = true;
         }
-        if written {
+        if let (true, Some(link)) = (written, &mut self.link) {
             link.connection.flush().await;
         }
     }
@@ -240,37 +247,70 @@ impl Worker {
     }
 }
 
-/// Messages of one conversation together, each in order.
-fn by_conversation(parcels: Vec<Parcel>) -> Vec<Vec<Parcel>> {
-    let key = |parcel: &Parcel| {
-        let to = parcel.claims.first().map(|one| one.recipient.address.key());
-        let from = &parcel.loaded.message.envelope.from;
-        (from.address().map(liaison_mail::Address::key), to)
-    };
-    let mut conversations: Vec<(_, Vec<Parcel>)> = Vec::new();
-    for parcel in parcels {
-        let key = key(&parcel);
-        match conversations.iter_mut().find(|(one, _)| *one == key) {
-            Some((_, conversation)) => conversation.push(parcel),
-            None => conversations.push((key, vec![parcel])),
-        }
-    }
-    conversations
-        .into_iter()
-        .map(|(_, parcels)| parcels)
-        .collect()
+/// Whether one before it in a strict line has no answer yet.
+fn must_wait(parcel: &Parcel, on_the_way: &VecDeque<Parcel>) -> bool {
+    lines(parcel)
+        .filter(|line| line.is_strict())
+        .any(|line| on_the_way.iter().flat_map(lines).any(|one| one == line))
 }
 
-/// Gives a conversation to the own gateway, message by message. What could not be read is left to
-/// the end of its lease.
+fn lines(parcel: &Parcel) -> impl Iterator<Item = Line> {
+    parcel.claims.iter().filter_map(|claimed| claimed.line)
+}
+
+/// Parcels that share a line together, each in order.
+fn by_line(parcels: Vec<Parcel>) -> Vec<Vec<Parcel>> {
+    let mut groups: Vec<Vec<Parcel>> = Vec::new();
+    let mut group_of: HashMap<Line, usize> = HashMap::new();
+    for parcel in parcels {
+        let mut found: Vec<usize> = lines(&parcel)
+            .filter_map(|line| group_of.get(&line).copied())
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        let group = match found.first() {
+            Some(first) => *first,
+            None => {
+                groups.push(Vec::new());
+                groups.len() - 1
+            }
+        };
+        // One message to several mailboxes joins their lines.
+        for other in found.into_iter().skip(1) {
+            let joined = std::mem::take(&mut groups[other]);
+            groups[group].extend(joined);
+            for of in group_of.values_mut().filter(|of| **of == other) {
+                *of = group;
+            }
+        }
+        group_of.extend(lines(&parcel).map(|line| (line, group)));
+        groups[group].push(parcel);
+    }
+    groups.retain(|group| !group.is_empty());
+    groups
+}
+
+/// Gives parcels to the own gateway, one after the other. What could not be read is left to the end
+/// of its lease.
 async fn give_all(
     outbound: &Outbound,
-    conversation: Vec<Parcel>,
+    parcels: Vec<Parcel>,
+    mut stuck: Stuck,
 ) -> (Vec<Seen>, Option<RelayError>) {
-    let mut given = Vec::with_capacity(conversation.len());
-    for parcel in conversation {
+    let mut given = Vec::with_capacity(parcels.len());
+    for parcel in parcels {
+        let (parcel, behind) = split(parcel, &stuck);
+        if !behind.is_empty() {
+            given.push((Arc::clone(&parcel.loaded.message), behind));
+        }
+        if parcel.claims.is_empty() {
+            continue;
+        }
         match give(outbound, parcel).await {
-            Ok(seen) => given.push(seen),
+            Ok(seen) => {
+                stuck.extend(deferred(&seen.1));
+                given.push(seen);
+            }
             Err(error) => return (given, Some(error)),
         }
     }

@@ -32,6 +32,9 @@ struct Destination {
     resting: usize,
     /// Whether something has come since a worker last looked.
     fresh: bool,
+    /// Whether a worker found nothing while another was at work, who may have had in hand what
+    /// others wait for: whoever is at work looks again.
+    again: bool,
     /// When to look again.
     due: Option<OffsetDateTime>,
     /// Until when it is left alone: it could not be reached.
@@ -164,9 +167,10 @@ impl Destinations {
             destination.earlier(due);
             self.changed.notify_one();
         }
-        if destination.fresh {
+        if destination.fresh || std::mem::take(&mut destination.again) {
             return Rest::Again;
         }
+        destination.again = destination.workers - destination.resting > 1;
         if connected {
             destination.resting += 1;
             return Rest::Wait(Arc::clone(&destination.wake));

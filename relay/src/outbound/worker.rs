@@ -1,10 +1,9 @@
 //! One destination's work: claim, carry, record, tell.
 //!
 //! While one batch is carried, the outcomes of the one before are committed, and the next is
-//! claimed if there is more. Within a batch the messages keep their order; a destination that
-//! needs no second worker (nearly always, since one connection carries many messages at a time)
-//! keeps it throughout, so that the notices of one conversation arrive in the order in which they
-//! were sent, but for those that must be tried again.
+//! claimed if there is more. A worker carries what it has claimed in order, and what stands in one
+//! line ([`crate::queue::line`]) is never in the hands of two. Once one of a line must be tried
+//! again, those behind it that the worker has in hand already are not carried either.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use super::link::{self, Link, Route};
 use crate::RelayError;
 use crate::notices;
 use crate::queue::lease::Claimed;
+use crate::queue::line::Line;
 use crate::queue::{Loaded, Outcome, Stored, later};
 use crate::refusals::Reason;
 
@@ -51,8 +51,10 @@ pub(super) async fn work(outbound: Arc<Outbound>, domain: Domain) {
     let mut worker = Worker {
         outbound: Arc::clone(&outbound),
         domain: domain.clone(),
+        seat: None,
         link: None,
         ahead: Vec::new(),
+        stuck: Stuck::default(),
         recording: JoinSet::new(),
     };
     while !outbound.shutdown.is_asked() {
@@ -112,12 +114,19 @@ impl Drop for Seat<'_> {
 pub(super) struct Worker {
     pub(super) outbound: Arc<Outbound>,
     pub(super) domain: Domain,
+    /// Its number in the queue, once it has one.
+    seat: Option<i64>,
     pub(super) link: Option<Link>,
+    /// Lines that do not move, with the reason.
+    pub(super) stuck: Stuck,
     /// Claimed while the batch before was carried.
     ahead: Vec<Claimed>,
     /// Outcomes being committed.
     recording: JoinSet<Result<(), RelayError>>,
 }
+
+/// Lines one of which was deferred, with what it was told.
+pub(super) type Stuck = HashMap<Line, Refusal>;
 
 /// A message and the recipients to whom it goes now.
 pub(super) struct Parcel {
@@ -127,8 +136,12 @@ pub(super) struct Parcel {
 
 impl Worker {
     async fn batch(&mut self) -> Batch {
+        let seat = match self.seat().await {
+            Ok(seat) => seat,
+            Err(error) => return self.stop(&error),
+        };
         let claims = match std::mem::take(&mut self.ahead) {
-            ahead if ahead.is_empty() => match claim(&self.outbound, &self.domain).await {
+            ahead if ahead.is_empty() => match claim(&self.outbound, &self.domain, seat).await {
                 Ok(claims) if claims.is_empty() => return self.nothing_due().await,
                 Ok(claims) => claims,
                 Err(error) => return self.stop(&error),
@@ -142,7 +155,7 @@ impl Worker {
                 // There may be more than one worker can do soon.
                 true => {
                     outbound.relay.destinations.grow(&domain);
-                    claim(&outbound, &domain).await
+                    claim(&outbound, &domain, seat).await
                 }
                 false => Ok(Vec::new()),
             }
@@ -166,6 +179,21 @@ impl Worker {
                 Batch::Worked
             }
         }
+    }
+
+    /// Its number, before a claim. Lines that did not move are forgotten once the queue itself knows
+    /// that they do not.
+    async fn seat(&mut self) -> Result<i64, RelayError> {
+        if !self.stuck.is_empty() && self.ahead.is_empty() {
+            self.recorded(0).await?;
+            self.stuck.clear();
+        }
+        if let Some(seat) = self.seat {
+            return Ok(seat);
+        }
+        let seat = self.outbound.relay.queue.seat().await?;
+        self.seat = Some(seat);
+        Ok(seat)
     }
 
     /// What is still being committed may have to be tried again: its hour is known after it.
@@ -249,8 +277,18 @@ impl Worker {
         self.record(parcel.loaded.message, all(parcel.claims, &outcome));
     }
 
+    /// What of a parcel may be carried: not those behind one that was deferred.
+    pub(super) fn movable(&mut self, parcel: Parcel) -> Option<Parcel> {
+        let (parcel, behind) = split(parcel, &self.stuck);
+        if !behind.is_empty() {
+            self.record(Arc::clone(&parcel.loaded.message), behind);
+        }
+        (!parcel.claims.is_empty()).then_some(parcel)
+    }
+
     /// Begins to commit what became of recipients of a message.
     pub(super) fn record(&mut self, message: Arc<Stored>, outcomes: Vec<(Claimed, Outcome)>) {
+        self.stuck.extend(deferred(&outcomes));
         let outbound = Arc::clone(&self.outbound);
         self.recording
             .spawn(async move { outbound.record(message, outcomes).await });
@@ -338,10 +376,17 @@ impl Worker {
     }
 }
 
-async fn claim(outbound: &Outbound, domain: &Domain) -> Result<Vec<Claimed>, RelayError> {
+async fn claim(
+    outbound: &Outbound,
+    domain: &Domain,
+    seat: i64,
+) -> Result<Vec<Claimed>, RelayError> {
     let relay = &outbound.relay;
     let most = i64::try_from(BATCH).unwrap_or(1);
-    relay.queue.claim(domain, most, relay.clock.now()).await
+    relay
+        .queue
+        .claim(domain, (seat, most), relay.clock.now())
+        .await
 }
 
 impl Outbound {
@@ -377,6 +422,33 @@ impl Outbound {
         }
         Ok(())
     }
+}
+
+/// Parts those of a parcel's recipients that stand behind one that was deferred: they are told the
+/// same.
+pub(super) fn split(parcel: Parcel, stuck: &Stuck) -> (Parcel, Vec<(Claimed, Outcome)>) {
+    let Parcel { loaded, claims } = parcel;
+    let (mut free, mut behind) = (Vec::with_capacity(claims.len()), Vec::new());
+    for claimed in claims {
+        match claimed.line.and_then(|line| stuck.get(&line)) {
+            Some(refusal) => behind.push((claimed, Outcome::Refused(refusal.clone()))),
+            None => free.push(claimed),
+        }
+    }
+    let claims = free;
+    (Parcel { loaded, claims }, behind)
+}
+
+/// The lines that do not move after these outcomes.
+pub(super) fn deferred(outcomes: &[(Claimed, Outcome)]) -> impl Iterator<Item = (Line, Refusal)> {
+    outcomes
+        .iter()
+        .filter_map(|(claimed, outcome)| match outcome {
+            Outcome::Refused(refusal) if refusal.is_transient() => {
+                Some((claimed.line?, refusal.clone()))
+            }
+            _ => None,
+        })
 }
 
 /// Claims of one message together, in the order of their first.

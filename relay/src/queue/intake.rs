@@ -5,14 +5,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use liaison_base::clock;
-use liaison_mail::port::Origin;
-use liaison_mail::{Domain, Envelope, MessageId, Recipient, Return};
+use liaison_mail::port::{OrderKey, Origin};
+use liaison_mail::{Domain, Envelope, MessageId, Recipient, Return, Urgency};
 use liaison_store::body::Kept;
 use liaison_store::{StoreError, WorkFuture};
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 
 use super::gather::Item;
+use super::line::{self, Line, Lines};
 use super::{Queue, State, origin_column, statement};
 use crate::RelayError;
 use crate::admission::Sameness;
@@ -22,6 +23,8 @@ use crate::admission::Sameness;
 pub(crate) struct Intake {
     pub(crate) origin: Origin,
     pub(crate) envelope: Envelope,
+    /// Which of the own gateway's it must not overtake.
+    pub(crate) order: Option<OrderKey>,
     /// Whether the sender gave the envelope its identifier.
     pub(crate) named: bool,
     pub(crate) message_id: Option<MessageId>,
@@ -117,6 +120,10 @@ struct Fresh<'a> {
     sameness: [u8; 16],
     intake: &'a Intake,
     recipient: &'a Recipient,
+    line: Option<Line>,
+    position: i64,
+    /// When it may be tried, if it stands behind one that is deferred.
+    deferred_to: Option<i64>,
 }
 
 /// Inserts within a transaction; see [`Queue::admit`].
@@ -136,7 +143,9 @@ pub(super) async fn insert(
         let Some(message) = numbers.next() else {
             return Err(StoreError::Row("an admission without a number").into());
         };
-        for recipient in &item.intake.envelope.recipients {
+        let intake = &item.intake;
+        let lines = Lines::of(&intake.origin, intake.order.as_ref(), &intake.envelope);
+        for recipient in &intake.envelope.recipients {
             let sameness = item.intake.sameness.of(&recipient.address);
             let Some(id) = numbers.next().filter(|_| seen.insert(sameness)) else {
                 continue;
@@ -145,8 +154,11 @@ pub(super) async fn insert(
                 id,
                 message,
                 sameness,
-                intake: &item.intake,
+                intake,
                 recipient,
+                line: lines.to(&recipient.address),
+                position: id,
+                deferred_to: None,
             });
             let domain = recipient.address.domain();
             if !domains.contains(domain) {
@@ -160,8 +172,32 @@ pub(super) async fn insert(
     }
     insert_messages(tx, &messages).await?;
     insert_bodies(tx, &messages).await?;
+    line_up(tx, &mut recipients).await?;
     insert_recipients(tx, &recipients).await?;
     Ok(answers)
+}
+
+/// Gives each its place behind those that wait in its line.
+async fn line_up(tx: &mut AnyConnection, recipients: &mut [Fresh<'_>]) -> Result<(), RelayError> {
+    let mut lines: Vec<Line> = recipients.iter().filter_map(|one| one.line).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let mut tails = line::tails(tx, &lines).await?;
+    for one in recipients {
+        let Some(line) = one.line else {
+            continue;
+        };
+        if let Some(tail) = tails.get_mut(&line) {
+            one.position = one.id.max(tail.position.saturating_add(1));
+            one.deferred_to = tail.deferred_to;
+            tail.position = one.position;
+        }
+        let urgency = one.intake.envelope.urgency;
+        if line.is_strict() && urgency > Urgency::Info {
+            line::lend(tx, line, urgency.rank()).await?;
+        }
+    }
+    Ok(())
 }
 
 /// What of these was taken before.
@@ -290,13 +326,18 @@ async fn insert_recipients(
         let text = statement::insert(
             "INSERT INTO relay_recipient (id, message, sameness, address, domain, original, notify,
                                           urgency, state, attempts, next_attempt_at, claimed_at,
-                                          lease_until, token, delay_told) VALUES",
+                                          lease_until, token, delay_told, line, position)
+             VALUES",
             run.len(),
-            15,
+            17,
         );
         let mut query = sqlx::query(text);
         for one in run {
             let recipient = one.recipient;
+            let state = match one.deferred_to {
+                Some(_) => State::Deferred,
+                None => State::Queued,
+            };
             query = query
                 .bind(one.id)
                 .bind(one.message)
@@ -306,13 +347,15 @@ async fn insert_recipients(
                 .bind(recipient.original.as_ref().map(ToString::to_string))
                 .bind(recipient.notify.to_string())
                 .bind(one.intake.envelope.urgency.rank())
-                .bind(State::Queued.as_str())
+                .bind(state.as_str())
+                .bind(0_i64)
+                .bind(one.deferred_to.unwrap_or(0))
                 .bind(0_i64)
                 .bind(0_i64)
                 .bind(0_i64)
                 .bind(0_i64)
-                .bind(0_i64)
-                .bind(0_i64);
+                .bind(one.line.map(Line::to_column))
+                .bind(one.position);
         }
         query.execute(&mut *tx).await?;
     }

@@ -15,12 +15,13 @@ use std::time::Duration;
 
 use liaison_base::clock;
 use liaison_mail::{Address, Domain, Recipient};
-use liaison_store::sql::locking;
+use liaison_store::sql::{locking, one_at_a_time};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 
 use super::intake::{HistoryLine, add_history};
+use super::line::Line;
 use super::schedule::later;
 use super::{Queue, State, notify, statement};
 use crate::RelayError;
@@ -34,10 +35,13 @@ pub(crate) struct Claimed {
     /// This try included.
     pub(crate) attempts: u32,
     pub(crate) delay_told: bool,
+    /// The line in which it stands.
+    pub(crate) line: Option<Line>,
     /// The lease's token: new with every claim.
     pub(super) token: i64,
     pub(super) claimed_at: i64,
     urgency: i64,
+    position: i64,
     /// Says that somebody still works on it; see [`InHand`].
     _hand: Arc<()>,
 }
@@ -70,13 +74,20 @@ impl InHand {
 }
 
 impl Queue {
-    /// Leases what is due for `domain`: at most `limit` recipients never tried, urgent ones first
-    /// and then the oldest, and as many of those that wait for another try, so that neither kind
-    /// keeps the other out. Recipients of one message stand together.
+    /// A number for a worker, under which it claims.
+    pub(crate) async fn seat(&self) -> Result<i64, RelayError> {
+        Ok(self.numbers.take(1).await?.start)
+    }
+
+    /// Leases what is due for `domain` to the worker at `seat`: at most `limit` recipients never
+    /// tried, urgent ones first and then the oldest, and as many of those that wait for another
+    /// try, so that neither kind keeps the other out; none before whom another must be carried
+    /// ([`super::line`]). They are to be carried in the order in which they are given; recipients
+    /// of one message stand together.
     pub(crate) async fn claim(
         &self,
         domain: &Domain,
-        limit: i64,
+        (seat, limit): (i64, i64),
         now: OffsetDateTime,
     ) -> Result<Vec<Claimed>, RelayError> {
         let lease_until = clock::millis(later(now, self.schedule.lease));
@@ -89,14 +100,17 @@ impl Queue {
             .store
             .write(move |tx| {
                 Box::pin(async move {
-                    let text = locking(tx, CLAIM);
-                    let rows = sqlx::query(text)
+                    // Claims of one destination see one another's.
+                    one_at_a_time(tx, domain.as_bytes()).await?;
+                    let rows = sqlx::query(CLAIM)
                         .bind(lease_until)
                         .bind(domain)
                         .bind(limit)
                         .bind(now)
                         .bind(token)
                         .bind(holder)
+                        .bind(seat)
+                        .bind(LOOK_AT)
                         .fetch_all(&mut *tx)
                         .await?;
                     rows.iter()
@@ -105,7 +119,7 @@ impl Queue {
                 })
             })
             .await?;
-        claimed.sort_by_key(|one| (-one.urgency, one.message, one.id));
+        claimed.sort_by_key(|one| (-one.urgency, one.position, one.id));
         Ok(claimed)
     }
 
@@ -237,19 +251,30 @@ impl Queue {
         Ok(dropped)
     }
 
-    /// When the next deferred recipient of `domain` is due.
+    /// When the next deferred recipient of `domain` is due that has nobody before it in its line.
     pub(crate) async fn next_due(
         &self,
         domain: &Domain,
     ) -> Result<Option<OffsetDateTime>, RelayError> {
         let row = sqlx::query(
-            "SELECT MIN(next_attempt_at) FROM relay_recipient
-             WHERE domain = $1 AND state = 'deferred'",
+            "SELECT next_attempt_at FROM relay_recipient AS r
+             WHERE domain = $1 AND state = 'deferred'
+               AND NOT EXISTS (
+                   SELECT 1 FROM relay_recipient AS a
+                   WHERE a.state IN ('queued', 'active', 'deferred') AND a.line = r.line
+                     AND a.state IN ('queued', 'active') AND a.position < r.position)
+               AND NOT EXISTS (
+                   SELECT 1 FROM relay_recipient AS d
+                   WHERE d.state IN ('queued', 'active', 'deferred') AND d.line = r.line
+                     AND d.state = 'deferred' AND d.seat = 0 AND d.position < r.position
+                     AND d.next_attempt_at > r.next_attempt_at)
+             ORDER BY next_attempt_at, position LIMIT 1",
         )
         .bind(domain.as_str().to_owned())
-        .fetch_one(self.rows())
+        .fetch_optional(self.rows())
         .await?;
-        Ok(row.try_get::<Option<i64>, _>(0)?.map(clock::from_millis))
+        let due = row.map(|row| row.try_get(0)).transpose()?;
+        Ok(due.map(clock::from_millis))
     }
 
     /// Every domain with something waiting, and since when it is due. Read once, at the start.
@@ -274,22 +299,58 @@ impl Queue {
     }
 }
 
-/// What is due for a domain, past what other processes are claiming at this moment.
+/// How many that were never tried a claim looks at: where one worker has a long line in hand,
+/// another does not look through all of it.
+const LOOK_AT: i64 = 512;
+
+/// What is due for a domain and has nobody before it in its line: never tried, and then those that
+/// are tried again. The latter come with those before them in their line, which have the same hour.
 const CLAIM: &str = "UPDATE relay_recipient
      SET state = 'active', attempts = attempts + 1, lease_until = $1, claimed_at = $4, token = $5,
-         holder = $6
-     WHERE id IN (
+         holder = $6, seat = $7
+     WHERE state IN ('queued', 'deferred') AND id IN (
          SELECT id FROM (
-             SELECT id FROM relay_recipient
-             WHERE domain = $2 AND state = 'queued'
-             ORDER BY urgency DESC, id LIMIT $3 FOR UPDATE SKIP LOCKED) AS fresh
+             SELECT id FROM (
+                 SELECT id, line, urgency, position FROM relay_recipient
+                 WHERE domain = $2 AND state = 'queued'
+                 ORDER BY urgency DESC, position LIMIT $8) AS r
+             WHERE NOT EXISTS (
+                     SELECT 1 FROM relay_recipient AS d
+                     WHERE d.state IN ('queued', 'active', 'deferred') AND d.line = r.line
+                       AND d.state = 'deferred' AND d.seat = 0 AND d.position < r.position)
+               AND NOT EXISTS (
+                     SELECT 1 FROM relay_recipient AS a
+                     WHERE a.state IN ('queued', 'active', 'deferred') AND a.line = r.line
+                       AND a.state = 'active' AND a.seat < $7 AND a.position < r.position)
+               AND NOT EXISTS (
+                     SELECT 1 FROM relay_recipient AS a
+                     WHERE a.state IN ('queued', 'active', 'deferred') AND a.line = r.line
+                       AND a.state = 'active' AND a.seat > $7 AND a.position < r.position)
+             ORDER BY urgency DESC, position LIMIT $3) AS fresh
          UNION ALL
          SELECT id FROM (
-             SELECT id FROM relay_recipient
+             SELECT id, line, position FROM relay_recipient
              WHERE domain = $2 AND state = 'deferred' AND next_attempt_at <= $4
-             ORDER BY next_attempt_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS again)
+             ORDER BY next_attempt_at, position LIMIT $3) AS r
+         WHERE NOT EXISTS (
+                 SELECT 1 FROM relay_recipient AS d
+                 WHERE d.state IN ('queued', 'active', 'deferred') AND d.line = r.line
+                   AND d.state = 'deferred' AND d.seat = 0 AND d.position < r.position
+                   AND d.next_attempt_at > $4)
+           AND NOT EXISTS (
+                 SELECT 1 FROM relay_recipient AS q
+                 WHERE q.state IN ('queued', 'active', 'deferred') AND q.line = r.line
+                   AND q.state = 'queued' AND q.position < r.position)
+           AND NOT EXISTS (
+                 SELECT 1 FROM relay_recipient AS a
+                 WHERE a.state IN ('queued', 'active', 'deferred') AND a.line = r.line
+                   AND a.state = 'active' AND a.seat < $7 AND a.position < r.position)
+           AND NOT EXISTS (
+                 SELECT 1 FROM relay_recipient AS a
+                 WHERE a.state IN ('queued', 'active', 'deferred') AND a.line = r.line
+                   AND a.state = 'active' AND a.seat > $7 AND a.position < r.position))
      RETURNING id, message, address, original, notify, attempts, delay_told, urgency, token,
-               claimed_at";
+               claimed_at, line, position";
 
 /// How far the clocks of processes on one database may differ.
 const SKEW: Duration = Duration::from_secs(60);
@@ -299,7 +360,7 @@ const DUE_NOW: &str = "UPDATE relay_recipient SET next_attempt_at = $1
      WHERE state = 'deferred' AND next_attempt_at > $2";
 
 /// Leases that ran out, past what their holders are recording at this moment.
-const END: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL
+const END: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL, seat = 0
      WHERE id IN (
          SELECT id FROM relay_recipient
          WHERE state = 'active'
@@ -309,7 +370,7 @@ const END: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL
      RETURNING id, attempts, domain, claimed_at";
 
 /// A lease that nobody works on.
-const DROP: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL
+const DROP: &str = "UPDATE relay_recipient SET state = 'queued', holder = NULL, seat = 0
      WHERE state = 'active' AND token = $1
      RETURNING id, attempts, domain, claimed_at";
 
@@ -334,7 +395,7 @@ async fn give_back(
     let mut given = Vec::new();
     for list in statement::lists(ids) {
         let text = statement::among(
-            "UPDATE relay_recipient SET state = 'queued'
+            "UPDATE relay_recipient SET state = 'queued', seat = 0
              WHERE state = 'active' AND token = $1 AND id IN",
             2,
             list.len(),
@@ -389,6 +450,8 @@ fn claimed(row: &AnyRow, hand: &Arc<()>) -> Result<Claimed, RelayError> {
         delay_told: row.try_get::<i64, _>("delay_told")? != 0,
         token: row.try_get("token")?,
         claimed_at: row.try_get("claimed_at")?,
+        line: Line::from_column(row.try_get("line")?),
+        position: row.try_get("position")?,
         urgency: row.try_get("urgency")?,
         _hand: Arc::clone(hand),
     })

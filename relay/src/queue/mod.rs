@@ -38,6 +38,9 @@
 //! ([`liaison_store::holder`]). One process works on a SQLite file (a lock beside it sees to
 //! that), so there the leases of a process that was killed end as soon as the next one starts.
 //!
+//! # Order
+//! Urgent ones are claimed first, then the oldest. What must arrive in order stands in a [`line`].
+//!
 //! A process that has queued something for a domain tells the others on its database
 //! ([`Queue::tell`]); they look at once ([`crate::outbound`]).
 //!
@@ -45,12 +48,14 @@
 //! - [`schedule`]: when to try again. [`transition`]: from a state and an outcome to the next.
 //! - [`tables`]: the SQL of the tables. [`intake`]: admission. [`lease`]: claim, release, sweep.
 //! - [`record`]: outcomes, reports and their commit. [`steer`]: what an operator may do.
+//! - [`line`]: what is carried in order.
 //! - [`gather`]: what arrives together is written together. [`statement`]: SQL about many rows.
 //!   [`numbers`]: the numbers of rows.
 
 mod gather;
 pub(crate) mod intake;
 pub(crate) mod lease;
+pub(crate) mod line;
 mod numbers;
 pub(crate) mod record;
 mod schedule;
@@ -414,5 +419,7 @@ fn notify(text: &str) -> Result<Notify, RelayError> {
     Ok(Notify::parse(text)?)
 }
 
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 use super::gather::Item;
 use super::intake::{HistoryLine, Numbered, add_history, insert, numbers_of};
 use super::lease::Claimed;
+use super::line::{self, Line};
 use super::transition::{self, Next, Tried};
 use super::{Outcome, Queue, State, Stored, statement};
 use crate::RelayError;
@@ -229,7 +230,8 @@ async fn store_steps(
         for list in statement::lists(&ids) {
             let text = statement::among(
                 "UPDATE relay_recipient
-                 SET state = $1, next_attempt_at = $2, reply = $3, delay_told = delay_told + $4
+                 SET state = $1, next_attempt_at = $2, reply = $3, delay_told = delay_told + $4,
+                     seat = 0
                  WHERE state = 'active' AND token = $5 AND id IN",
                 6,
                 list.len(),
@@ -247,6 +249,17 @@ async fn store_steps(
                 changed.insert((row.try_get(0)?, token));
             }
         }
+    }
+    let mut deferred: Vec<Line> = items
+        .iter()
+        .flat_map(|item| &item.0.steps)
+        .filter(|(_, next)| next.state == State::Deferred)
+        .filter_map(|(claimed, _)| claimed.line)
+        .collect();
+    deferred.sort_unstable();
+    deferred.dedup();
+    for line in deferred {
+        line::close_ranks(tx, line).await?;
     }
     Ok(changed)
 }

@@ -10,8 +10,9 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use time::OffsetDateTime;
 
 use super::intake::{HistoryLine, add_history};
+use super::line::{self, Line};
 use super::record::{end_messages, remove_bodies};
-use super::{Queue, State};
+use super::{Queue, State, statement};
 use crate::RelayError;
 
 /// What is to be done.
@@ -21,7 +22,7 @@ pub enum Order {
     Hold,
     /// Held: queued again.
     Release,
-    /// Deferred: due at once.
+    /// Deferred: due at once, with the others of its line.
     Retry,
     /// Queued, deferred or held: it is not delivered any more. Nobody is told but by the history.
     Cancel,
@@ -162,7 +163,7 @@ async fn apply(
     now: OffsetDateTime,
 ) -> Result<Changed, RelayError> {
     let text = format!(
-        "{} AND {} RETURNING id, address, state, attempts, message",
+        "{} AND {} RETURNING id, address, state, attempts, message, line",
         order.text(),
         selection.text()
     );
@@ -173,6 +174,16 @@ async fn apply(
         Selection::Domain(domain) => query.bind(domain.as_str().to_owned()),
     };
     let rows = query.fetch_all(&mut *tx).await?;
+    let lines = lines(&rows)?;
+    match order {
+        Order::Retry => retry_lines(tx, &lines).await?,
+        Order::Release => {
+            for line in lines.into_iter().filter(|line| line.is_strict()) {
+                line::level(tx, line).await?;
+            }
+        }
+        Order::Hold | Order::Cancel => {}
+    }
     let mut changed = Changed::default();
     let mut lines = Vec::with_capacity(rows.len());
     let mut messages = Vec::new();
@@ -196,6 +207,35 @@ async fn apply(
         changed.files = removed.into_iter().filter_map(|(_, file)| file).collect();
     }
     Ok(changed)
+}
+
+/// The lines in which they stand.
+fn lines(rows: &[AnyRow]) -> Result<Vec<Line>, RelayError> {
+    let mut lines = Vec::new();
+    for row in rows {
+        lines.extend(Line::from_column(row.try_get("line")?));
+    }
+    lines.sort_unstable();
+    lines.dedup();
+    Ok(lines)
+}
+
+/// Whoever stands before one that is to be tried now is tried too.
+async fn retry_lines(tx: &mut AnyConnection, lines: &[Line]) -> Result<(), RelayError> {
+    for list in statement::lists(lines) {
+        let text = statement::among(
+            "UPDATE relay_recipient SET next_attempt_at = 0
+             WHERE state IN ('queued', 'active', 'deferred') AND state = 'deferred' AND line IN",
+            1,
+            list.len(),
+            "",
+        );
+        let query = list.iter().fold(sqlx::query(text), |query, line| {
+            query.bind(line.to_column())
+        });
+        query.execute(&mut *tx).await?;
+    }
+    Ok(())
 }
 
 fn steered(row: &AnyRow) -> Result<Steered, RelayError> {

@@ -10,7 +10,8 @@ use liaison_store::Schema;
 /// taken; `trace` the relay's own header lines, which go before the body.
 /// `relay_recipient.sameness`: see [`crate::admission::Sameness`]; `claimed_at`, `lease_until`,
 /// `token` and `holder` ([`liaison_store::holder`]) matter in the state 'active' only,
-/// `next_attempt_at` in 'deferred' only. `relay_taken_before`: what the first release took, by the
+/// `next_attempt_at` in 'deferred' only. `line` and `position`: see [`super::line`]; `seat` is the
+/// number of the worker that has it in hand, 0 in every other state. `relay_taken_before`: what the first release took, by the
 /// names under which it knew it again.
 pub(crate) const SCHEMA: Schema = Schema {
     component: "relay",
@@ -155,5 +156,18 @@ pub(crate) const SCHEMA: Schema = Schema {
          CREATE INDEX relay_recipient_active
              ON relay_recipient (lease_until) WHERE state = 'active';
          CREATE INDEX relay_history_recipient ON relay_history (recipient);",
+        "ALTER TABLE relay_recipient ADD COLUMN line BLOB;
+         ALTER TABLE relay_recipient ADD COLUMN position BIGINT NOT NULL DEFAULT 0;
+         ALTER TABLE relay_recipient ADD COLUMN seat BIGINT NOT NULL DEFAULT 0;
+         UPDATE relay_recipient SET position = id
+             WHERE state IN ('queued', 'active', 'deferred', 'held');
+         CREATE INDEX relay_recipient_line ON relay_recipient (line, state, seat, position)
+             WHERE state IN ('queued', 'active', 'deferred') AND line IS NOT NULL;
+         DROP INDEX relay_recipient_queued;
+         CREATE INDEX relay_recipient_queued
+             ON relay_recipient (domain, urgency DESC, position) WHERE state = 'queued';
+         DROP INDEX relay_recipient_deferred;
+         CREATE INDEX relay_recipient_deferred
+             ON relay_recipient (domain, next_attempt_at, position) WHERE state = 'deferred';",
     ],
 };

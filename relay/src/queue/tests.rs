@@ -4,18 +4,19 @@ use super::*;
 use crate::admission::Sameness;
 use crate::notices::Reporter;
 use liaison_base::clock::ManualClock;
+use liaison_mail::port::OrderKey;
 use liaison_mail::{Address, EnhancedStatus, Recipient, Refusal};
 use liaison_store::testing::database;
 use std::time::Duration;
 use time::macros::datetime;
 
-struct Bench {
-    queue: Queue,
-    clock: ManualClock,
+pub(super) struct Bench {
+    pub(super) queue: Queue,
+    pub(super) clock: ManualClock,
     _folder: tempfile::TempDir,
 }
 
-async fn bench() -> Bench {
+pub(super) async fn bench() -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let text = format!(
@@ -38,11 +39,21 @@ async fn bench() -> Bench {
 
 impl Bench {
     async fn admit(&self, id: &str, urgency: Urgency, to: &[&str]) -> Vec<Domain> {
+        self.admit_in(id, (urgency, None), to).await
+    }
+
+    pub(super) async fn admit_in(
+        &self,
+        id: &str,
+        (urgency, order): (Urgency, Option<OrderKey>),
+        to: &[&str],
+    ) -> Vec<Domain> {
         let recipients = to
             .iter()
             .map(|to| Recipient::closed_loop(Address::parse(to).unwrap()))
             .collect();
         let intake = Intake {
+            order,
             origin: Origin::Local,
             envelope: Envelope {
                 id: EnvelopeId::parse(id).unwrap(),
@@ -64,12 +75,16 @@ impl Bench {
         self.queue.admit(intake).await.unwrap()
     }
 
-    async fn claim(&self) -> Vec<lease::Claimed> {
-        let claimed = self.queue.claim(&ehpad(), 50, self.clock.now()).await;
+    pub(super) async fn claim(&self) -> Vec<lease::Claimed> {
+        let claimed = self.queue.claim(&ehpad(), (1, 50), self.clock.now()).await;
         claimed.unwrap()
     }
 
-    async fn record(&self, claimed: lease::Claimed, outcome: Outcome) -> record::Recorded {
+    pub(super) async fn record(
+        &self,
+        claimed: lease::Claimed,
+        outcome: Outcome,
+    ) -> record::Recorded {
         let message = self.message(claimed.message).await.unwrap();
         let reporter = Reporter::new(&ehpad(), &[]).unwrap();
         self.queue
@@ -83,7 +98,7 @@ impl Bench {
             .unwrap()
     }
 
-    async fn message(&self, id: i64) -> Option<Arc<Stored>> {
+    pub(super) async fn message(&self, id: i64) -> Option<Arc<Stored>> {
         let loaded = self.queue.load(&[id], false).await.unwrap();
         loaded.into_iter().next().map(|one| one.message)
     }
@@ -91,14 +106,14 @@ impl Bench {
     async fn reports(&self) -> usize {
         let sender = Domain::parse("ch.test").unwrap();
         self.queue
-            .claim(&sender, 50, self.clock.now())
+            .claim(&sender, (1, 50), self.clock.now())
             .await
             .unwrap()
             .len()
     }
 }
 
-fn ehpad() -> Domain {
+pub(super) fn ehpad() -> Domain {
     Domain::parse("ehpad.test").unwrap()
 }
 

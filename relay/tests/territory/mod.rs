@@ -11,7 +11,7 @@
 
 pub mod trickster;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -257,6 +257,8 @@ type NewsItem = (EnvelopeId, Address, Carriage);
 pub struct Gateway {
     /// Local parts that it does not serve.
     unknown: Mutex<HashSet<String>>,
+    /// Local parts that are refused for now, and how often still.
+    busy: Mutex<HashMap<String, usize>>,
     /// Whether deliveries wait for their answer.
     hangs: watch::Sender<bool>,
     arrivals: UnboundedSender<Arrival>,
@@ -271,6 +273,7 @@ impl Gateway {
         let (news, heard) = unbounded_channel();
         Arc::new(Self {
             unknown: Mutex::default(),
+            busy: Mutex::default(),
             hangs: watch::Sender::new(false),
             arrivals,
             arrived: arrived.into(),
@@ -281,6 +284,21 @@ impl Gateway {
 
     pub fn does_not_know(&self, local: &str) {
         self.unknown.lock().unwrap().insert(local.to_owned());
+    }
+
+    /// Refuses a local part for now, in `RCPT TO` or, as `=local`, when it is delivered.
+    pub fn refuses_at_first(&self, local: &str, times: usize) {
+        self.busy.lock().unwrap().insert(local.to_owned(), times);
+    }
+
+    fn is_busy(&self, local: &str) -> bool {
+        match self.busy.lock().unwrap().get_mut(local) {
+            Some(times) if *times > 0 => {
+                *times -= 1;
+                true
+            }
+            _ => false,
+        }
     }
 
     pub fn hang(&self, hangs: bool) {
@@ -321,7 +339,11 @@ impl Gateway {
 impl Delivery for Gateway {
     fn serves<'a>(&'a self, recipient: &'a Address) -> PortFuture<'a, Result<(), Refusal>> {
         let known = !self.unknown.lock().unwrap().contains(recipient.local());
+        let busy = self.is_busy(recipient.local());
         Box::pin(async move {
+            if busy {
+                return Err(later());
+            }
             known.then_some(()).ok_or_else(|| {
                 Refusal::permanent(550, EnhancedStatus::NO_SUCH_MAILBOX, "no such mailbox here")
             })
@@ -330,6 +352,10 @@ impl Delivery for Gateway {
 
     fn deliver(&self, arrival: Arrival) -> PortFuture<'_, Vec<Verdict>> {
         let mut hangs = self.hangs.subscribe();
+        let first = arrival.envelope.recipients[0].address.local();
+        if self.is_busy(&format!("={first}")) {
+            return Box::pin(async { vec![Verdict::Refused(later())] });
+        }
         let verdicts = vec![Verdict::Accepted; arrival.envelope.recipients.len()];
         self.arrivals.send(arrival).unwrap();
         Box::pin(async move {
@@ -448,8 +474,12 @@ fn base64(octets: &[u8]) -> String {
         .collect()
 }
 
+fn later() -> Refusal {
+    Refusal::transient(451, EnhancedStatus::TRY_LATER, "busy, try later")
+}
+
 pub async fn hand_over(relay: &Relay, envelope: Envelope, message: Arc<[u8]>) {
-    relay.hand_over(envelope, message).await.unwrap();
+    relay.hand_over(envelope, None, message).await.unwrap();
 }
 
 /// A session with a site's door, spoken by hand.
