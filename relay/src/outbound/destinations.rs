@@ -170,7 +170,7 @@ impl Destinations {
         if destination.fresh || std::mem::take(&mut destination.again) {
             return Rest::Again;
         }
-        destination.again = destination.workers - destination.resting > 1;
+        destination.again = destination.workers > destination.resting + 1;
         if connected {
             destination.resting += 1;
             return Rest::Wait(Arc::clone(&destination.wake));
@@ -229,6 +229,10 @@ impl Table {
     fn leave(&mut self, domain: &Domain) {
         let destination = self.entry(domain);
         destination.workers = destination.workers.saturating_sub(1);
+        if destination.workers == 0 && destination.fresh {
+            // It came while the last one was leaving.
+            destination.earlier(OffsetDateTime::UNIX_EPOCH);
+        }
         if destination.workers == 0 && destination.due.is_none() {
             self.by_domain.remove(domain);
         }
@@ -339,7 +343,34 @@ mod tests {
         let destinations = Destinations::new(1);
         destinations.poke(&domain(), NOW);
         assert_eq!(started(&destinations), 1);
+        destinations.look(&domain());
         destinations.leave(&domain());
         assert!(destinations.table().by_domain.is_empty());
+    }
+
+    #[test]
+    fn what_comes_while_the_last_worker_leaves_is_not_missed() {
+        let destinations = Destinations::new(1);
+        destinations.poke(&domain(), NOW);
+        assert_eq!(started(&destinations), 1);
+        destinations.look(&domain());
+        destinations.poke(&domain(), NOW);
+        destinations.leave(&domain());
+        destinations.ring(NOW);
+        assert_eq!(started(&destinations), 1);
+    }
+
+    #[test]
+    fn a_worker_looks_again_for_what_another_could_not_have() {
+        let destinations = Destinations::new(2);
+        destinations.poke(&domain(), NOW);
+        destinations.succeeded(&domain());
+        destinations.grow(&domain());
+        assert_eq!(started(&destinations), 2);
+        destinations.look(&domain());
+        let rest = || destinations.rest(&domain(), None, false);
+        assert!(matches!(rest(), Rest::Leave));
+        assert!(matches!(rest(), Rest::Again));
+        assert!(matches!(rest(), Rest::Leave), "once is enough");
     }
 }
