@@ -27,6 +27,12 @@ macro_rules! fields {
                 }
             }
 
+            /// The field that has this name in this file.
+            #[must_use]
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|field| field.name() == name)
+            }
+
             /// Its name, as in this file.
             #[must_use]
             pub fn name(self) -> &'static str {

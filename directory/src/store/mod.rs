@@ -145,7 +145,7 @@ pub(crate) async fn assertions(
                 },
                 facts: facts
                     .into_iter()
-                    .filter_map(|(name, value)| Some((field(&name)?, value)))
+                    .filter_map(|(name, value)| Some((Field::named(&name)?, value)))
                     .collect(),
             })
         })
@@ -194,13 +194,6 @@ pub(crate) async fn assert(tx: &mut AnyConnection, one: &Assertion) -> Result<()
 
 fn source(word: &str) -> Result<Source, StoreError> {
     Source::of(word).ok_or(StoreError::Row("a source"))
-}
-
-fn field(name: &str) -> Option<Field> {
-    Field::ALL
-        .iter()
-        .copied()
-        .find(|field| field.name() == name)
 }
 
 fn count(number: i64) -> u64 {

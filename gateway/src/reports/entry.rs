@@ -21,7 +21,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::merkle::Hash;
+use liaison_base::tlog::merkle::Hash;
 
 /// Octets of the salt at the head of a record.
 pub const SALT_LEN: usize = 32;

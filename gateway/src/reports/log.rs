@@ -9,12 +9,12 @@ use sqlx::{AnyConnection, Row as _};
 use time::{OffsetDateTime, UtcOffset};
 
 use super::entry::{Entry, Number, Series};
-use super::merkle::{self, Hash, Node};
-use super::note::Signer;
 use super::receipt::Proof;
 use super::record::Sealed;
 use crate::GatewayError;
 use crate::keys::SealingKey;
+use liaison_base::tlog::merkle::{self, Hash, Node};
+use liaison_base::tlog::note::Signer;
 
 /// The columns that [`entry_of`] reads.
 const ENTRY: &str = "position, series, year, serial, erases, received_at, commitment, verified";

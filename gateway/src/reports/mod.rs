@@ -13,8 +13,8 @@
 //! - [`register`]: takes reports in, one transaction each; lists, proves, audits, erases.
 //! - [`entry`]: what is hashed, and what is never in it.
 //! - `record`: the sealed part, which can be erased.
-//! - [`merkle`]: the tree and its proofs (RFC 6962). [`note`]: signed checkpoints (C2SP).
-//!   [`receipt`]: the letter, its proof, and [`verify_receipt`]. All three are pure.
+//! - [`receipt`]: the letter, its proof, and [`verify_receipt`]; pure, on the tree and the signed
+//!   checkpoints of [`liaison_base::tlog`].
 //! - `log`: the rows.
 //!
 //! # What is promised
@@ -33,8 +33,6 @@
 //!   overwritten.
 
 pub mod entry;
-pub mod merkle;
-pub mod note;
 pub mod receipt;
 pub mod register;
 

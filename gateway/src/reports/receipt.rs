@@ -13,8 +13,8 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::entry::{Entry, Number};
-use super::merkle::{self, Hash, ProofError};
-use super::note::{Checkpoint, NoteError, VerifierKey, decimal};
+use liaison_base::tlog::merkle::{self, Hash, ProofError};
+use liaison_base::tlog::note::{Checkpoint, NoteError, VerifierKey, decimal};
 
 /// Most octets of a text in which a proof is looked for.
 pub const MAX_RECEIPT: usize = 1024 * 1024;
@@ -212,12 +212,17 @@ fn unquoted(line: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::super::entry::commitment;
-    use super::super::merkle::tests::Kept;
-    use super::super::note::Signer;
-    use super::super::note::tests::signer;
     use super::*;
+    use liaison_base::tlog::merkle::Tree;
+    use liaison_base::tlog::note::{Origin, Signer};
     use proptest::prelude::*;
     use time::macros::datetime;
+
+    fn signer(name: &str) -> Signer {
+        let random = ring::rand::SystemRandom::new();
+        let pkcs8 = ring::signature::Ed25519KeyPair::generate_pkcs8(&random).unwrap();
+        Signer::new(Origin::parse(name).unwrap(), pkcs8.as_ref()).unwrap()
+    }
 
     /// The receipt of report `serial` in a log of `size` reports.
     fn receipt(signer: &Signer, serial: u32, size: u64) -> (Proof, String) {
@@ -225,16 +230,16 @@ mod tests {
             let at = datetime!(2026-11-22 15:24 UTC);
             Entry::report((2026, serial), at, commitment(&serial.to_be_bytes()))
         };
-        let mut kept = Kept::default();
-        for serial in 1..=u32::try_from(size).unwrap() {
-            kept.append(entry(serial).leaf());
-        }
+        let leaves = (1..=u32::try_from(size).unwrap()).map(|serial| entry(serial).leaf());
+        let tree = Tree::of(leaves);
         let index = u64::from(serial) - 1;
         let proof = Proof {
             entry: entry(serial),
             index,
-            path: kept.hashes(merkle::inclusion(index, size).unwrap()),
-            checkpoint: signer.sign(size, kept.hash(0..size)),
+            path: tree
+                .hashes(&merkle::inclusion(index, size).unwrap())
+                .unwrap(),
+            checkpoint: signer.sign(size, tree.root_at(size).unwrap()),
         };
         let text = letter(&proof, size, signer.verifier()).unwrap();
         (proof, text)

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::entry::{SALT_LEN, commitment};
-use super::merkle::Hash;
 use crate::GatewayError;
 use crate::keys::{KeyError, fill_random};
+use liaison_base::tlog::merkle::Hash;
 
 /// Octets of a record's key.
 const KEY_LEN: usize = 32;

@@ -12,14 +12,14 @@ use time::OffsetDateTime;
 
 use super::entry::Number;
 use super::log::{self, Addition, Listed};
-use super::merkle::{self, Hash};
-use super::note::{Checkpoint, Origin, Signer, VerifierKey};
 use super::receipt::{self, Proof};
 use super::record::{self, Record};
 use crate::GatewayError;
 use crate::keys::{KeyError, SealingKey, Vault};
 use crate::outbound::{Content, Draft, Drafts, Loop, Wanted};
 use crate::settings::ReportsSettings;
+use liaison_base::tlog::merkle::{self, Hash};
+use liaison_base::tlog::note::{Checkpoint, Origin, Signer, VerifierKey};
 
 /// How many entries an audit reads at a time.
 const PAGE: u32 = 500;

@@ -9,12 +9,13 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 use super::entry::{Number, Series, commitment};
-use super::note::Checkpoint;
-use super::{Register, merkle, verify_receipt};
+use super::{Register, verify_receipt};
 use crate::keys::{SiteKey, Vault};
 use crate::outbound::{Content, Draft, Drafts};
 use crate::settings::ReportsSettings;
 use crate::{GatewayError, keys, outbound};
+use liaison_base::tlog::merkle;
+use liaison_base::tlog::note::Checkpoint;
 
 const NOW: OffsetDateTime = datetime!(2026-11-22 15:24 UTC);
 const MAIL: &[u8] = b"From: ide@ehpad.test\r\nMessage-ID: <m1@ehpad.test>\r\nSubject: s\r\n\r\nUne dose de trop, sans effet.\r\n";

@@ -13,10 +13,12 @@
 //! - [`health`]: what a probe asks a role.
 //! - [`log`]: structured logs on standard error; [`private`]: values that logs cannot show.
 //! - [`login`]: passwords, and guessing slowed where it comes from.
+//! - [`tlog`]: transparency logs: trees, proofs, signed checkpoints and cosignatures.
 //! - [`shutdown`]: stop taking work, finish what was begun, then leave.
 //!
 //! # Dependencies
 //! `argon2` keeps passwords and `ring` remembers the right ones for a while; `zeroize` wipes them;
+//! `ring` also hashes the trees of logs and signs their checkpoints, written in `base64`;
 //! `toml` and `serde` read settings; `rustls` on aws-lc-rs speaks TLS with the hybrid
 //! X25519MLKEM768 key exchange; `x509-cert` reads when a certificate expires; `tracing` logs;
 //! `tokio-util` counts the tasks that a shutdown waits for; `rustix` asks how full a disk is,
@@ -34,6 +36,7 @@ pub mod machine;
 pub mod private;
 pub mod shutdown;
 pub mod span;
+pub mod tlog;
 pub mod tls;
 
 mod error;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use liaison_gateway::reports::note::VerifierKey;
+use liaison_base::tlog::note::VerifierKey;
 use liaison_gateway::reports::{Register, verify_receipt};
 
 use crate::config::Config;

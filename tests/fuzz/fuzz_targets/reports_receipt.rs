@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use liaison_gateway::reports::note::VerifierKey;
+use liaison_base::tlog::note::VerifierKey;
 use liaison_gateway::reports::{Proof, verify_receipt};
 use libfuzzer_sys::fuzz_target;
 

@@ -2,15 +2,15 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
-/// A tree kept as the register keeps it.
+/// A tree kept as a register keeps it: node by node, in any order.
 #[derive(Default)]
-pub(crate) struct Kept {
-    pub(crate) nodes: HashMap<Node, Hash>,
-    pub(crate) size: u64,
+struct Kept {
+    nodes: HashMap<Node, Hash>,
+    size: u64,
 }
 
 impl Kept {
-    pub(crate) fn of(size: u64) -> Self {
+    fn of(size: u64) -> Self {
         let mut kept = Self::default();
         for index in 0..size {
             kept.append(leaf(index));
@@ -18,7 +18,7 @@ impl Kept {
         kept
     }
 
-    pub(crate) fn append(&mut self, leaf: Hash) {
+    fn append(&mut self, leaf: Hash) {
         let joined: Vec<_> = joined_by_append(self.size)
             .iter()
             .map(|node| self.nodes[node])
@@ -27,14 +27,27 @@ impl Kept {
         self.size += 1;
     }
 
-    pub(crate) fn hash(&self, range: Range<u64>) -> Hash {
+    fn hash(&self, range: Range<u64>) -> Hash {
         let hashes: Vec<_> = nodes_of(range).iter().map(|n| self.nodes[n]).collect();
         fold(&hashes)
     }
 
-    pub(crate) fn hashes(&self, ranges: Vec<Range<u64>>) -> Vec<Hash> {
+    fn hashes(&self, ranges: Vec<Range<u64>>) -> Vec<Hash> {
         ranges.into_iter().map(|range| self.hash(range)).collect()
     }
+}
+
+#[test]
+fn a_tree_in_memory_is_the_tree_that_is_kept() {
+    let kept = Kept::of(130);
+    let tree = Tree::of((0..130).map(leaf));
+    assert_eq!(tree.size(), 130);
+    for size in 0..=130 {
+        assert_eq!(tree.root_at(size), Some(kept.hash(0..size)));
+    }
+    assert_eq!(tree.root_at(131), None);
+    let ranges = consistency(77, 130).unwrap();
+    assert_eq!(tree.hashes(&ranges), Some(kept.hashes(ranges)));
 }
 
 fn leaf(index: u64) -> Hash {

@@ -11,6 +11,7 @@ use ring::signature::{
 };
 use thiserror::Error;
 
+use super::cosignature::CosignerKey;
 use super::merkle::Hash;
 
 /// Most octets of a note that is read.
@@ -20,7 +21,7 @@ const MAX_SIGNATURES: usize = 64;
 /// The signature type "Ed25519" (signed-note, "Signature types").
 const TYPE_ED25519: u8 = 1;
 /// What begins a signature line: an em dash and a space.
-const MARK: &str = "\u{2014} ";
+pub(super) const MARK: &str = "\u{2014} ";
 
 /// Why a note or a key is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -59,6 +60,103 @@ impl Origin {
     }
 }
 
+/// A note that was read but not verified.
+pub(super) struct Note<'n> {
+    /// What is signed, with its final newline.
+    pub(super) text: &'n str,
+    pub(super) signatures: Vec<Signature<'n>>,
+}
+
+/// A signature line.
+pub(super) struct Signature<'n> {
+    pub(super) name: &'n str,
+    pub(super) id: [u8; 4],
+    /// What follows the key ID.
+    pub(super) value: Vec<u8>,
+}
+
+impl<'n> Note<'n> {
+    /// Takes a note apart (signed-note, "Format").
+    pub(super) fn read(note: &'n str) -> Result<Self, NoteError> {
+        const FORM: NoteError = NoteError::Form("signed note");
+        let control = |c: char| c.is_ascii_control() && c != '\n';
+        if note.len() > MAX_NOTE || note.contains(control) {
+            return Err(FORM);
+        }
+        let gap = note.rfind("\n\n").ok_or(FORM)?;
+        let (text, lines) = (&note[..=gap], &note[gap + 2..]);
+        let lines = lines.strip_suffix('\n').ok_or(FORM)?;
+        let signatures = lines.split('\n').take(MAX_SIGNATURES);
+        let signatures = signatures.map(|line| Signature::read(line).ok_or(FORM));
+        Ok(Self {
+            text,
+            signatures: signatures.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl<'n> Signature<'n> {
+    fn read(line: &'n str) -> Option<Self> {
+        let (name, value) = line.strip_prefix(MARK)?.split_once(' ')?;
+        let value = STANDARD.decode(value).ok()?;
+        let (id, rest) = value.split_first_chunk::<4>()?;
+        Some(Self {
+            name,
+            id: *id,
+            value: rest.to_vec(),
+        })
+    }
+}
+
+/// A signature line (signed-note, "Signatures").
+pub(super) fn line(origin: &Origin, id: [u8; 4], signature: &[u8]) -> String {
+    let mut value = id.to_vec();
+    value.extend_from_slice(signature);
+    format!("{MARK}{} {}\n", origin.0, STANDARD.encode(value))
+}
+
+/// The key ID (signed-note, "Signatures").
+pub(super) fn key_id(origin: &Origin, kind: u8, public: &[u8]) -> [u8; 4] {
+    let mut named = origin.0.as_bytes().to_vec();
+    named.extend_from_slice(b"\n");
+    named.push(kind);
+    named.extend_from_slice(public);
+    let [a, b, c, d, ..] = *Hash::of(&named).as_bytes();
+    [a, b, c, d]
+}
+
+/// Reads `name+id+key` whose key is of type `kind` (signed-note, "Verifier keys").
+pub(super) fn read_key(
+    text: &str,
+    kind: u8,
+) -> Result<(Origin, [u8; ED25519_PUBLIC_KEY_LEN]), NoteError> {
+    const FORM: NoteError = NoteError::Form("verifier key");
+    // Base64 may hold a `+` too; a name and an ID cannot.
+    let mut parts = text.trim().splitn(3, '+');
+    let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(FORM);
+    };
+    let key = STANDARD.decode(key).map_err(|_| FORM)?;
+    let public: [u8; ED25519_PUBLIC_KEY_LEN] = match key.split_first() {
+        Some((first, public)) if *first == kind => public.try_into().map_err(|_| FORM)?,
+        _ => return Err(FORM),
+    };
+    let origin = Origin::parse(name)?;
+    if format!("{:08x}", u32::from_be_bytes(key_id(&origin, kind, &public))) == id {
+        Ok((origin, public))
+    } else {
+        Err(FORM)
+    }
+}
+
+/// Writes `name+id+key`.
+pub(super) fn written_key(origin: &Origin, kind: u8, public: &[u8]) -> String {
+    let id = u32::from_be_bytes(key_id(origin, kind, public));
+    let mut key = vec![kind];
+    key.extend_from_slice(public);
+    format!("{}+{id:08x}+{}", origin.0, STANDARD.encode(key))
+}
+
 /// The public key of a log, written `name+id+key`: what a verifier must know beforehand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifierKey {
@@ -74,12 +172,13 @@ impl VerifierKey {
 
     /// The key ID (signed-note, "Signatures").
     fn id(&self) -> [u8; 4] {
-        let mut named = self.origin.0.as_bytes().to_vec();
-        named.extend_from_slice(b"\n");
-        named.push(TYPE_ED25519);
-        named.extend_from_slice(&self.public);
-        let [a, b, c, d, ..] = *Hash::of(&named).as_bytes();
-        [a, b, c, d]
+        key_id(&self.origin, TYPE_ED25519, &self.public)
+    }
+
+    /// The same key as one that signs with its time: how a log says when it last vouched for a
+    /// checkpoint.
+    pub fn cosigner(&self) -> CosignerKey {
+        CosignerKey::new(self.origin.clone(), self.public)
     }
 
     /// Verifies a note and gives its text. Signatures by other keys are passed over.
@@ -87,32 +186,19 @@ impl VerifierKey {
     /// # Errors
     /// [`NoteError`].
     pub fn open<'n>(&self, note: &'n str) -> Result<&'n str, NoteError> {
-        const FORM: NoteError = NoteError::Form("signed note");
-        let control = |c: char| c.is_ascii_control() && c != '\n';
-        if note.len() > MAX_NOTE || note.contains(control) {
-            return Err(FORM);
-        }
-        let gap = note.rfind("\n\n").ok_or(FORM)?;
-        let (text, signatures) = (&note[..=gap], &note[gap + 2..]);
-        let signatures = signatures.strip_suffix('\n').ok_or(FORM)?;
+        let note = Note::read(note)?;
         let mut signed = false;
-        for line in signatures.split('\n').take(MAX_SIGNATURES) {
-            let (name, value) = line
-                .strip_prefix(MARK)
-                .and_then(|line| line.split_once(' '))
-                .ok_or(FORM)?;
-            let value = STANDARD.decode(value).map_err(|_| FORM)?;
-            let (id, signature) = value.split_first_chunk::<4>().ok_or(FORM)?;
-            if name != self.origin.0 || *id != self.id() {
+        for signature in note.signatures {
+            if signature.name != self.origin.0 || signature.id != self.id() {
                 continue;
             }
             UnparsedPublicKey::new(&ED25519, &self.public)
-                .verify(text.as_bytes(), signature)
+                .verify(note.text.as_bytes(), &signature.value)
                 .map_err(|_| NoteError::Signature)?;
             signed = true;
         }
         if signed {
-            Ok(text)
+            Ok(note.text)
         } else {
             Err(NoteError::Unsigned)
         }
@@ -121,10 +207,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = u32::from_be_bytes(self.id());
-        let mut key = vec![TYPE_ED25519];
-        key.extend_from_slice(&self.public);
-        write!(f, "{}+{id:08x}+{}", self.origin.0, STANDARD.encode(key))
+        f.write_str(&written_key(&self.origin, TYPE_ED25519, &self.public))
     }
 }
 
@@ -132,25 +215,8 @@ impl FromStr for VerifierKey {
     type Err = NoteError;
 
     fn from_str(text: &str) -> Result<Self, NoteError> {
-        const FORM: NoteError = NoteError::Form("verifier key");
-        // Base64 may hold a `+` too; a name and an ID cannot.
-        let mut parts = text.trim().splitn(3, '+');
-        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(FORM);
-        };
-        let key = STANDARD.decode(key).map_err(|_| FORM)?;
-        let Some((&TYPE_ED25519, public)) = key.split_first() else {
-            return Err(FORM);
-        };
-        let verifier = Self {
-            origin: Origin::parse(name)?,
-            public: public.try_into().map_err(|_| FORM)?,
-        };
-        if format!("{:08x}", u32::from_be_bytes(verifier.id())) == id {
-            Ok(verifier)
-        } else {
-            Err(FORM)
-        }
+        let (origin, public) = read_key(text, TYPE_ED25519)?;
+        Ok(Self { origin, public })
     }
 }
 
@@ -184,13 +250,27 @@ impl Signer {
     pub fn sign(&self, size: u64, root: Hash) -> String {
         let origin = self.verifier.origin.clone();
         let text = Checkpoint { origin, size, root }.to_string();
-        let mut value = self.verifier.id().to_vec();
-        value.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
-        format!(
-            "{text}\n{MARK}{} {}\n",
-            self.verifier.origin.0,
-            STANDARD.encode(value)
-        )
+        let signature = self.pair.sign(text.as_bytes());
+        let line = line(
+            &self.verifier.origin,
+            self.verifier.id(),
+            signature.as_ref(),
+        );
+        format!("{text}\n{line}")
+    }
+
+    /// The line that this signer adds to a note whose text is signed by others too.
+    ///
+    /// # Errors
+    /// [`NoteError::Form`] when it is no note.
+    pub fn countersign(&self, note: &str) -> Result<String, NoteError> {
+        let text = Note::read(note)?.text;
+        let signature = self.pair.sign(text.as_bytes());
+        Ok(line(
+            &self.verifier.origin,
+            self.verifier.id(),
+            signature.as_ref(),
+        ))
     }
 }
 
@@ -219,8 +299,21 @@ impl Checkpoint {
         }
     }
 
-    /// Extension lines are passed over: they say nothing that is used here.
-    fn parse(text: &str) -> Result<Self, NoteError> {
+    /// The checkpoint in a note whose signatures are not looked at: for who must tell which log it
+    /// is of before a key can be chosen.
+    ///
+    /// # Errors
+    /// [`NoteError::Form`].
+    pub fn unverified(note: &str) -> Result<Self, NoteError> {
+        Self::parse(Note::read(note)?.text)
+    }
+
+    /// Reads the text of a note: nothing is verified. Extension lines are passed over: they say
+    /// nothing that is used here.
+    ///
+    /// # Errors
+    /// [`NoteError::Form`].
+    pub fn parse(text: &str) -> Result<Self, NoteError> {
         const FORM: NoteError = NoteError::Form("checkpoint");
         let mut lines = text.strip_suffix('\n').ok_or(FORM)?.split('\n');
         let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next())
@@ -244,18 +337,18 @@ impl fmt::Display for Checkpoint {
     }
 }
 
-/// ASCII decimal without leading zeroes, below 2^63.
-pub(super) fn decimal(text: &str) -> Option<u64> {
+/// Reads an ASCII decimal without leading zeroes, below 2^63; `None` when it is none.
+pub fn decimal(text: &str) -> Option<u64> {
     let number: u64 = text.parse().ok()?;
     (number <= i64::MAX as u64 && number.to_string() == text).then_some(number)
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use ring::rand::SystemRandom;
 
-    pub(crate) fn signer(name: &str) -> Signer {
+    fn signer(name: &str) -> Signer {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
         Signer::new(Origin::parse(name).unwrap(), pkcs8.as_ref()).unwrap()
     }

@@ -111,6 +111,83 @@ impl fmt::Debug for Hash {
     }
 }
 
+/// A tree in memory, from its leaves.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    /// The complete subtrees, by level and index.
+    levels: Vec<Vec<Hash>>,
+}
+
+impl Tree {
+    /// A tree of these leaves.
+    pub fn of(leaves: impl IntoIterator<Item = Hash>) -> Self {
+        let mut tree = Self::default();
+        for leaf in leaves {
+            tree.append(leaf);
+        }
+        tree
+    }
+
+    /// How many leaves it has.
+    pub fn size(&self) -> u64 {
+        self.leaves().len() as u64
+    }
+
+    /// Its leaves.
+    pub fn leaves(&self) -> &[Hash] {
+        self.levels.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds a leaf, and every subtree that it completes.
+    pub fn append(&mut self, leaf: Hash) {
+        let mut hash = leaf;
+        for level in 0.. {
+            if self.levels.len() == level {
+                self.levels.push(Vec::new());
+            }
+            let Some(row) = self.levels.get_mut(level) else {
+                return;
+            };
+            row.push(hash);
+            match row.as_slice() {
+                [.., left, right] if row.len().is_multiple_of(2) => {
+                    hash = Hash::inner(*left, *right);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// The root over the first `size` leaves; `None` when it has fewer.
+    pub fn root_at(&self, size: u64) -> Option<Hash> {
+        self.hash(0..size)
+    }
+
+    /// The hash of a range such as those of [`inclusion`] and [`consistency`]; `None` beyond the
+    /// leaves.
+    pub fn hash(&self, range: Range<u64>) -> Option<Hash> {
+        let hashes: Option<Vec<Hash>> = nodes_of(range)
+            .iter()
+            .map(|node| self.node(*node))
+            .collect();
+        hashes.map(|hashes| fold(&hashes))
+    }
+
+    /// The hashes of ranges: a proof.
+    pub fn hashes(&self, ranges: &[Range<u64>]) -> Option<Vec<Hash>> {
+        ranges
+            .iter()
+            .map(|range| self.hash(range.clone()))
+            .collect()
+    }
+
+    /// The hash of a complete subtree.
+    pub fn node(&self, node: Node) -> Option<Hash> {
+        let row = self.levels.get(usize::try_from(node.level).ok()?)?;
+        row.get(usize::try_from(node.index).ok()?).copied()
+    }
+}
+
 /// The complete subtrees that make up a range of leaves, from left to right: what [`fold`] needs
 /// to know the range's hash. The range must begin where RFC 6962's split puts it, as all ranges
 /// given out here do; `0..size` gives the root.
@@ -291,4 +368,4 @@ fn split(size: u64) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;
