@@ -15,8 +15,9 @@ use ring::digest::{SHA256, digest};
 use crate::error::DirectoryError;
 use crate::import::{self, FileKind, Options, Report};
 use crate::index::{Builder, Group, Index, Merge};
-use crate::model::{Assertion, Origin};
+use crate::model::{Assertion, Field, Origin, Source};
 use crate::set;
+use crate::sharing;
 use crate::store::{self, ListRow};
 use crate::view::{State, View};
 
@@ -75,21 +76,31 @@ impl Directory {
     /// [`DirectoryError::Store`], [`DirectoryError::Index`]; the earlier state keeps serving.
     pub async fn refresh(&self) -> Result<(), DirectoryError> {
         let mut made_of = self.made_of.lock().await;
-        let (lists, last) = {
+        let (lists, last, (stale, unusable)) = {
             let mut snapshot = self.store.read().begin().await?;
             let lists = store::lists(&mut snapshot).await?;
-            (lists, store::last_assertion(&mut snapshot).await?)
+            let silent = sharing::silent(&mut snapshot).await?;
+            (lists, store::last_assertion(&mut snapshot).await?, silent)
         };
         let fingerprint = fingerprint(&lists);
         let refused: Vec<_> = lists.iter().map(|row| row.state.refused.clone()).collect();
-        let now_made_of = (format!("{fingerprint}{refused:?}"), last);
+        let now_made_of = (
+            format!("{fingerprint}{refused:?}{stale:?}{unusable:?}"),
+            last,
+        );
         if *made_of == now_made_of {
             return Ok(());
         }
-        let assertions = {
+        let mut assertions = {
             let mut connection = self.store.read().acquire().await?;
             store::assertions(&mut connection).await?
         };
+        // A log that was silent too long may have revoked them.
+        for assertion in &mut assertions {
+            if unusable.contains(&assertion.origin.signer) {
+                assertion.facts.retain(|(field, _)| *field != Field::Der);
+            }
+        }
         let known = {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             state
@@ -104,7 +115,8 @@ impl Directory {
                 None if lists.is_empty() => None,
                 None => Some(Arc::new(index_of(&folder, &lists, &fingerprint)?)),
             };
-            let lists = lists.into_iter().map(|row| row.state).collect();
+            let mut lists: Vec<_> = lists.into_iter().map(|row| row.state).collect();
+            lists.extend(stale);
             State::new(base, assertions, lists)
         })
         .await
@@ -214,6 +226,39 @@ impl Directory {
             .await
             .map_err(DirectoryError::Store)?;
         self.refresh().await
+    }
+
+    /// What this directory says on its own word: its file of entries and what was asserted here by
+    /// owners, without the logs of others.
+    pub(crate) async fn said_here(&self) -> Result<Vec<Assertion>, DirectoryError> {
+        let mut connection = self.store.read().acquire().await?;
+        let lists = store::lists(&mut connection).await?;
+        let logs = store::log_origins(&mut connection).await?;
+        let mut said = Vec::new();
+        for row in lists
+            .iter()
+            .filter(|row| row.state.source == Source::Entries)
+        {
+            said.extend(set::assertions(
+                &self.folder.join(&row.file),
+                &row.origin(),
+            )?);
+        }
+        let asserted = store::assertions(&mut connection).await?;
+        said.extend(asserted.into_iter().filter(|one| {
+            one.origin.source == Source::Owner && !logs.contains(&one.origin.signer)
+        }));
+        Ok(said)
+    }
+
+    /// The database.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The present instant.
+    pub(crate) fn now(&self) -> time::OffsetDateTime {
+        self.clock.now()
     }
 
     /// Waits for what is being written and closes the database.

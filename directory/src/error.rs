@@ -77,6 +77,14 @@ pub enum DirectoryError {
         "`suffix = \"{0}\"` is no distinguished name: write one such as dc=annuaire,dc=territoire"
     )]
     Suffix(String),
+    /// Something about the logs that are shared cannot be used.
+    #[error("{what}: {problem}")]
+    Sharing {
+        /// A file, a section of the settings or an address.
+        what: String,
+        /// What is wrong with it and what to do.
+        problem: String,
+    },
     /// A face cannot listen.
     #[error("cannot listen on {address}: {cause}; choose a free port of this machine")]
     Listen {

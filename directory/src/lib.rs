@@ -13,6 +13,7 @@
 //!   and what was asserted one by one.
 //! - `web/`: HTTPS: the API for gateways and relays, and the bottin as a page for people.
 //! - [`ldap`]: LDAP for the address fields of mail clients. `fhir/`: FHIR R4 for hospital software.
+//! - [`sharing`]: signed logs between territories: publishing, following, witnessing.
 //! - `settings.rs`: [`Settings`]; [`serve`] starts the role.
 //!
 //! # How a face reads
@@ -46,7 +47,8 @@
 //! `zeroize` wipes a bind's password;
 //! `askama` for the page; `sqlx` for statements on the store; `x509-cert` reads the validity and
 //! the addresses of certificates, and `ring` their SHA-256; `serde`, `serde_json` for files and
-//! answers; `roaring` holds the cards of a term, `memchr` looks for parts of words, `tempfile`
+//! answers; `reqwest` follows the logs of others and `metrics` counts what became of that;
+//! `roaring` holds the cards of a term, `memchr` looks for parts of words, `tempfile`
 //! sorts beyond the memory, `csv` and `zip` read published files, `uuid` names subjects; `base64` for certificates in assertions.
 
 mod directory;
@@ -62,6 +64,7 @@ mod resolve;
 mod search;
 mod set;
 mod settings;
+pub mod sharing;
 mod store;
 pub mod text;
 pub mod view;

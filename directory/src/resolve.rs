@@ -21,7 +21,7 @@ use time::{Date, OffsetDateTime};
 use crate::error::DirectoryError;
 use crate::model::{Absence, Origin, Record, SecureMailbox, Subject};
 use crate::search::{Hit, Match, Search};
-use crate::view::{Listing, View};
+use crate::view::{ListState, Listing, View};
 
 /// Answers `query`; the view's instant decides which certificates are usable.
 ///
@@ -276,11 +276,13 @@ fn warnings(view: &View, chosen: &Candidate) -> Vec<Reason> {
             "The last message to this mailbox came back.",
         ));
     }
-    let source = chosen.origin.as_ref().map(|origin| origin.source);
-    let stale = view
-        .lists()
-        .iter()
-        .find(|list| Some(list.source) == source && list.is_stale(view.now()));
+    let origin = chosen.origin.as_ref();
+    let stale = view.lists().iter().find(|list| {
+        origin.is_some_and(|origin| {
+            let is_log = list.list.starts_with(ListState::LOG);
+            list.source == origin.source && (!is_log || list.signer == origin.signer)
+        }) && list.is_stale(view.now())
+    });
     if let Some(stale) = stale {
         reasons.push(Reason::new(
             ReasonCode::StaleSource,

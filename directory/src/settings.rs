@@ -8,6 +8,7 @@ use liaison_store::Location;
 use serde::{Deserialize, Serialize};
 
 use crate::ldap::LdapSettings;
+use crate::sharing::SharingSettings;
 
 /// The `[directory]` section. Paths are relative to the folder that the process runs in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,6 +35,10 @@ pub struct Settings {
     /// LDAP, for the address fields of mail clients; not served without this section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ldap: Option<LdapSettings>,
+    /// What is published and whose logs are followed, with other territories; nothing without this
+    /// section.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<SharingSettings>,
     /// Who may log in to the directory: `[[directory.accounts]]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<AccountSettings>,

@@ -95,6 +95,11 @@ impl Kind {
         }
     }
 
+    /// The part of a key that names `component` of this kind.
+    pub(crate) fn key_part(self, component: &str) -> String {
+        format!("{}{SEPARATOR}{component}", self.letter())
+    }
+
     fn of(letter: &str) -> Option<Self> {
         Some(match letter {
             "a" => Self::About,

@@ -14,11 +14,36 @@ pub(crate) mod compare;
 mod file;
 mod sort;
 
+use std::path::Path;
+
+use crate::model::{Assertion, Origin, Subject};
+
 pub use compare::{Breaker, Comparison, Counts, Limits};
 pub(crate) use file::{SetReader, SetWriter};
 pub(crate) use sort::Sorter;
 
+/// Everything that a set says, by this origin.
+pub(crate) fn assertions(path: &Path, origin: &Origin) -> std::io::Result<Vec<Assertion>> {
+    let mut reader = SetReader::open(path)?;
+    let mut said = Vec::new();
+    while let Some(key) = reader.key() {
+        let subject = std::str::from_utf8(key).ok().and_then(Subject::parse);
+        if let (Some(subject), Some(claim)) = (subject, claim::Claim::read(reader.claim())) {
+            said.push(Assertion {
+                subject,
+                origin: origin.clone(),
+                period: claim.period,
+                facts: claim
+                    .map(|(field, value)| (field, value.to_owned()))
+                    .collect(),
+            });
+        }
+        reader.advance()?;
+    }
+    Ok(said)
+}
+
 /// Makes the names in a folder durable.
-pub(crate) fn sync_folder(folder: &std::path::Path) -> std::io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }

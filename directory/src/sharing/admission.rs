@@ -1,6 +1,7 @@
 //! What becomes of the records of a log, one after another. Pure.
 //!
-//! A mailbox's first certificate is believed at once. Every later one waits for the hold, unless
+//! A mailbox's first certificates, those that are seen together when nobody knows one yet, are
+//! believed at once. Every later one waits for the hold, unless
 //! the key before it vouches for it ([`super::record::Endorsement`]) or somebody confirmed it by
 //! another way; meanwhile the certificate before goes on being used, and when that one was
 //! revoked nothing is encrypted. Revocations never wait; taking one back does.
@@ -26,11 +27,11 @@ use crate::model::{Field, Kind, Period, Subject};
 
 /// What was decided of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
+pub(super) struct Decision {
     /// What became of it.
-    pub verdict: RecordVerdict,
+    pub(super) verdict: RecordVerdict,
     /// For a record that is held: until when, and which certificate.
-    pub held: Option<(OffsetDateTime, String)>,
+    pub(super) held: Option<(OffsetDateTime, String)>,
 }
 
 impl From<RecordVerdict> for Decision {
@@ -43,26 +44,29 @@ impl From<RecordVerdict> for Decision {
 }
 
 /// What is known of the certificates that other sources publish for an address.
-pub type Elsewhere<'a> = &'a dyn Fn(&Address) -> Vec<PublishedCertificate>;
+pub(super) type Elsewhere<'a> = &'a dyn Fn(&Address) -> Vec<PublishedCertificate>;
 
 /// What the records of one log have said so far.
 #[derive(Debug, Clone)]
-pub struct Admission {
+pub(super) struct Admission {
     delegation: Delegation,
     hold: Duration,
     /// The certificates, by SHA-256, that were confirmed by another way.
     confirmed: HashSet<String>,
     last_at: OffsetDateTime,
     said: HashMap<(Subject, Field), (Period, Vec<String>)>,
-    /// The certificates believed for each address, ever; by SHA-256.
+    /// The certificates believed for each address, ever, before the records that are decided now;
+    /// by SHA-256.
     believed: HashMap<String, HashMap<String, PublishedCertificate>>,
+    /// Those among the records that are decided now.
+    fresh: HashMap<String, HashMap<String, PublishedCertificate>>,
     revoked: HashSet<Subject>,
 }
 
 impl Admission {
     /// Nothing was said yet. A certificate waits for `hold`, unless it is among the `confirmed`.
     #[must_use]
-    pub fn new(delegation: Delegation, hold: Duration, confirmed: HashSet<String>) -> Self {
+    pub(super) fn new(delegation: Delegation, hold: Duration, confirmed: HashSet<String>) -> Self {
         Self {
             delegation,
             hold,
@@ -70,12 +74,13 @@ impl Admission {
             last_at: OffsetDateTime::UNIX_EPOCH,
             said: HashMap::new(),
             believed: HashMap::new(),
+            fresh: HashMap::new(),
             revoked: HashSet::new(),
         }
     }
 
     /// Takes over a record whose verdict is known from before.
-    pub fn recall(&mut self, record: &Record, verdict: RecordVerdict) {
+    pub(super) fn recall(&mut self, record: &Record, verdict: RecordVerdict) {
         if !matches!(verdict, RecordVerdict::Backdated | RecordVerdict::Postdated) {
             self.last_at = self.last_at.max(record.at);
         }
@@ -83,14 +88,14 @@ impl Admission {
             return;
         };
         match verdict {
-            RecordVerdict::Accepted => self.believe(said),
+            RecordVerdict::Accepted => self.believe(said, false),
             RecordVerdict::Held => self.remember(said),
             _ => {}
         }
     }
 
     /// Decides about the next record, which this replica first saw at `seen_at`.
-    pub fn decide(
+    pub(super) fn decide(
         &mut self,
         record: &Record,
         seen_at: OffsetDateTime,
@@ -120,7 +125,7 @@ impl Admission {
                 held: Some((seen_at + self.hold, sha256)),
             };
         }
-        self.believe(said);
+        self.believe(said, true);
         RecordVerdict::Accepted.into()
     }
 
@@ -160,6 +165,8 @@ impl Admission {
                 .cloned()
                 .unwrap_or_default(),
         );
+        let is_first = known.is_empty();
+        known.extend(self.fresh.get(&address.key()).cloned().unwrap_or_default());
         let is_endorsed = said.endorsement.as_ref().is_some_and(|endorsement| {
             let revoked = |sha256: &str| {
                 self.revoked
@@ -171,11 +178,10 @@ impl Admission {
                     .get(&endorsement.by)
                     .is_some_and(|earlier| vouches(earlier, endorsement, &next.sha256))
         });
-        (!known.is_empty() && !known.contains_key(&next.sha256) && !is_endorsed)
-            .then_some(next.sha256)
+        (!is_first && !known.contains_key(&next.sha256) && !is_endorsed).then_some(next.sha256)
     }
 
-    fn believe(&mut self, said: &Statement) {
+    fn believe(&mut self, said: &Statement, is_new: bool) {
         self.remember(said);
         let Some(parent) = said.subject.parent() else {
             return;
@@ -183,7 +189,12 @@ impl Admission {
         if let Ok(address) = Address::parse(parent.component())
             && let Ok(Some(certificate)) = published(said, &address)
         {
-            self.believed
+            let known = if is_new {
+                &mut self.fresh
+            } else {
+                &mut self.believed
+            };
+            known
                 .entry(address.key())
                 .or_default()
                 .insert(certificate.sha256.clone(), certificate);

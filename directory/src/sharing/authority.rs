@@ -80,12 +80,7 @@ impl Delegation {
         Err(RecordVerdict::Unauthorised)
     }
 
-    fn person(
-        &self,
-        root: &str,
-        below: Below<'_>,
-        said: &Statement,
-    ) -> Result<(), RecordVerdict> {
+    fn person(&self, root: &str, below: Below<'_>, said: &Statement) -> Result<(), RecordVerdict> {
         const NAMES: [Field; 4] = [
             Field::Name,
             Field::FamilyName,
@@ -161,7 +156,11 @@ impl Delegation {
             return Ok(());
         }
         let seen = skeleton(text);
-        if self.domains.iter().any(|own| skeleton(own.as_str()) == seen) {
+        if self
+            .domains
+            .iter()
+            .any(|own| skeleton(own.as_str()) == seen)
+        {
             return Err(RecordVerdict::LookAlike);
         }
         Err(RecordVerdict::Unauthorised)
@@ -276,7 +275,10 @@ mod tests {
         let role = person().role("mairie.test:1");
         assert_eq!(judged(own(), &[(Field::Name, "A")]), Ok(()));
         assert_eq!(judged(ccas.service("x"), &[]), Ok(()));
-        assert_eq!(judged(own().mailbox(&address("a@mairie.test")), &[]), Ok(()));
+        assert_eq!(
+            judged(own().mailbox(&address("a@mairie.test")), &[]),
+            Ok(())
+        );
         let employed = [(Field::Organisation, own().key().to_owned())];
         let employed = employed.each_ref().map(|(f, v)| (*f, v.as_str()));
         assert_eq!(judged(role.clone(), &employed), Ok(()));
@@ -307,7 +309,10 @@ mod tests {
         let relay = Subject::relay(&Domain::parse("mairie.test").unwrap());
         assert_eq!(judged(relay, &[(Field::Serves, "ehpad.test")]), no);
         let elsewhere = [(Field::Address, "a@evil.test")];
-        assert_eq!(judged(own().mailbox(&address("a@mairie.test")), &elsewhere), no);
+        assert_eq!(
+            judged(own().mailbox(&address("a@mairie.test")), &elsewhere),
+            no
+        );
     }
 
     #[test]

@@ -10,11 +10,11 @@ use time::OffsetDateTime;
 use super::verdict::LogVerdict;
 
 /// How far clocks may differ.
-pub const SKEW: Duration = Duration::from_secs(300);
+pub(super) const SKEW: Duration = Duration::from_secs(300);
 
 /// How far a key of a log is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub(super) enum Standing {
     /// It signs.
     Trusted,
     /// It waits for the end of its hold.
@@ -25,13 +25,13 @@ pub enum Standing {
 
 /// What is known of a log.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub(super) struct Known {
     /// The keys that were named, by the settings or by the log.
-    pub keys: Vec<(VerifierKey, Standing)>,
+    pub(super) keys: Vec<(VerifierKey, Standing)>,
     /// The tree over every entry that was taken.
-    pub tree: Tree,
+    pub(super) tree: Tree,
     /// When the log last vouched for what is known, in seconds since 1970; 0 when nothing is known.
-    pub vouched_at: u64,
+    pub(super) vouched_at: u64,
 }
 
 /// Whose cosignatures are asked for.
@@ -47,24 +47,24 @@ pub struct Witnesses {
 
 /// A checkpoint that may be believed, if its entries are right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub(super) struct Seen {
     /// What it says.
-    pub checkpoint: Checkpoint,
+    pub(super) checkpoint: Checkpoint,
     /// When the log vouched for it, in seconds since 1970.
-    pub vouched_at: u64,
+    pub(super) vouched_at: u64,
     /// The names of the witnesses that cosigned it.
-    pub witnessed_by: Vec<String>,
+    pub(super) witnessed_by: Vec<String>,
     /// Whether there are as many as asked for.
-    pub is_witnessed: bool,
+    pub(super) is_witnessed: bool,
     /// Whether it is larger than what is known.
-    pub grows: bool,
+    pub(super) grows: bool,
 }
 
 /// Judges a note that a log, or somebody in between, shows.
 ///
 /// # Errors
 /// The verdict by which nothing of it is taken.
-pub fn judge(
+pub(super) fn judge(
     note: &str,
     origin: &str,
     (known, witnesses): (&Known, &Witnesses),
@@ -90,11 +90,7 @@ pub fn judge(
     let witnessed_by: Vec<String> = witnesses
         .keys
         .iter()
-        .filter(|witness| {
-            witness
-                .cosigned_at(note)
-                .is_ok_and(|time| time <= latest)
-        })
+        .filter(|witness| witness.cosigned_at(note).is_ok_and(|time| time <= latest))
         .map(|witness| witness.name().as_str().to_owned())
         .collect();
     let is_witnessed = witnessed_by.len() >= witnesses.required;
@@ -129,11 +125,7 @@ fn signer<'k>(
 }
 
 /// A checkpoint of a size that is known already: the same history, or another one.
-fn beside_known(
-    checkpoint: &Checkpoint,
-    vouched_at: u64,
-    known: &Known,
-) -> Result<(), LogVerdict> {
+fn beside_known(checkpoint: &Checkpoint, vouched_at: u64, known: &Known) -> Result<(), LogVerdict> {
     if known.tree.root_at(checkpoint.size) != Some(checkpoint.root) {
         return Err(LogVerdict::SplitView);
     }
@@ -157,7 +149,11 @@ fn beside_known(
 /// [`LogVerdict::ForgedTile`]: these leaves after what is known are not under that root. Whether
 /// the entries were changed on their way or the log has another history, the whole log tells:
 /// [`begins`].
-pub fn grown(known: &Tree, more: &[Hash], checkpoint: &Checkpoint) -> Result<Tree, LogVerdict> {
+pub(super) fn grown(
+    known: &Tree,
+    more: &[Hash],
+    checkpoint: &Checkpoint,
+) -> Result<Tree, LogVerdict> {
     let mut tree = known.clone();
     for leaf in more {
         tree.append(*leaf);
@@ -172,7 +168,7 @@ pub fn grown(known: &Tree, more: &[Hash], checkpoint: &Checkpoint) -> Result<Tre
 /// What it means that `all` the entries shown, from the first, do not grow from what is known:
 /// when they are under the signed root the log has two histories, otherwise they are forged.
 #[must_use]
-pub fn begins(all: impl IntoIterator<Item = Hash>, checkpoint: &Checkpoint) -> LogVerdict {
+pub(super) fn begins(all: impl IntoIterator<Item = Hash>, checkpoint: &Checkpoint) -> LogVerdict {
     let tree = Tree::of(all);
     if tree.size() == checkpoint.size && tree.root_at(tree.size()) == Some(checkpoint.root) {
         LogVerdict::SplitView

@@ -9,18 +9,14 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use liaison_base::tlog::cosignature::Cosigner;
 use liaison_base::tlog::merkle::{Node, Tree};
 use liaison_base::tlog::note::{Checkpoint, Origin, Signer, VerifierKey};
 use ring::rand::{SecureRandom as _, SystemRandom};
-use ring::signature::Ed25519KeyPair;
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use time::OffsetDateTime;
 
 use super::authority::Delegation;
+use super::key::{read_key, refused, signers};
 use super::record::{Content, ENTRY, Entry, MAX_RECORD, Record, SALT, Sealed, Statement};
 use super::settings::LogSettings;
 use super::tile::{Part, WIDTH, read_bundle, write_bundle};
@@ -39,80 +35,6 @@ pub struct OwnLog {
 /// An entry of the own log with its record, unless that was erased.
 pub type OwnEntry = (Entry, Option<Sealed>);
 
-fn refused(what: &Path, problem: impl Into<String>) -> DirectoryError {
-    DirectoryError::Sharing {
-        what: what.display().to_string(),
-        problem: problem.into(),
-    }
-}
-
-/// Makes a private key in a new PEM file that only its owner may read, and gives its octets.
-///
-/// # Errors
-/// [`DirectoryError::Sharing`] when the file is there already or cannot be written.
-pub fn new_key(path: &Path) -> Result<Vec<u8>, DirectoryError> {
-    let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-        .map_err(|_| refused(path, "the machine gives no random numbers"))?;
-    let mut pem = String::from("-----BEGIN PRIVATE KEY-----\n");
-    let text = STANDARD.encode(made.as_ref());
-    for line in text.as_bytes().chunks(64) {
-        pem.push_str(&String::from_utf8_lossy(line));
-        pem.push('\n');
-    }
-    pem.push_str("-----END PRIVATE KEY-----\n");
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let write = || {
-        let mut file = options.open(path)?;
-        file.write_all(pem.as_bytes())?;
-        file.sync_all()
-    };
-    write().map_err(|cause: io::Error| refused(path, cause.to_string()))?;
-    Ok(made.as_ref().to_vec())
-}
-
-/// Reads a private key.
-///
-/// # Errors
-/// [`DirectoryError::Sharing`].
-pub(super) fn read_key(path: &Path) -> Result<Vec<u8>, DirectoryError> {
-    PrivatePkcs8KeyDer::from_pem_file(path)
-        .map(|key| key.secret_pkcs8_der().to_vec())
-        .map_err(|_| {
-            refused(
-                path,
-                "no private key in PEM; make one with `liaison directory log key`",
-            )
-        })
-}
-
-/// What verifies the notes of a log with that name and private key.
-///
-/// # Errors
-/// [`DirectoryError::Sharing`].
-pub fn verifier(origin: &str, pkcs8: &[u8]) -> Result<VerifierKey, DirectoryError> {
-    Ok(signers(origin, pkcs8)?.0.verifier().clone())
-}
-
-/// What verifies the cosignatures of a witness with that name and private key.
-///
-/// # Errors
-/// [`DirectoryError::Sharing`].
-pub fn cosigner(name: &str, pkcs8: &[u8]) -> Result<Cosigner, DirectoryError> {
-    Ok(signers(name, pkcs8)?.1)
-}
-
-fn signers(name: &str, pkcs8: &[u8]) -> Result<(Signer, Cosigner), DirectoryError> {
-    let problem = |error: liaison_base::tlog::note::NoteError| DirectoryError::Sharing {
-        what: name.to_owned(),
-        problem: error.to_string(),
-    };
-    let origin = Origin::parse(name).map_err(problem)?;
-    let signer = Signer::new(origin.clone(), pkcs8).map_err(problem)?;
-    Ok((signer, Cosigner::new(origin, pkcs8).map_err(problem)?))
-}
-
 impl OwnLog {
     /// Opens the log of the settings. The folder is made if absent; the key must be there.
     ///
@@ -121,9 +43,8 @@ impl OwnLog {
     pub fn open(settings: &LogSettings) -> Result<Self, DirectoryError> {
         let origin = Origin::parse(&settings.origin)
             .map_err(|error| refused(Path::new("[directory.sharing.log]"), error.to_string()))?;
-        let delegation = Delegation::new(&settings.domains, &settings.organisations).filter(|_| {
-            !settings.domains.is_empty()
-        });
+        let delegation = Delegation::new(&settings.domains, &settings.organisations)
+            .filter(|_| !settings.domains.is_empty());
         let log = Self {
             folder: settings.folder.clone(),
             origin,
@@ -200,8 +121,7 @@ impl OwnLog {
             }
         }
         let tree = Tree::of(entries.iter().map(|(entry, _)| entry.leaf()));
-        if tree.root_at(checkpoint.size) != Some(checkpoint.root)
-            || tree.size() != checkpoint.size
+        if tree.root_at(checkpoint.size) != Some(checkpoint.root) || tree.size() != checkpoint.size
         {
             return Err(refused(
                 &self.folder,
@@ -253,7 +173,11 @@ impl OwnLog {
         for (subject, old) in self.said()? {
             let new = wanted.remove(&subject).unwrap_or_default();
             let mut facts = Vec::new();
-            for field in old.values.keys().filter(|field| !new.values.contains_key(field)) {
+            for field in old
+                .values
+                .keys()
+                .filter(|field| !new.values.contains_key(field))
+            {
                 facts.push((*field, String::new()));
             }
             let moved = old.period != new.period && !new.values.is_empty();
@@ -267,9 +191,10 @@ impl OwnLog {
             }
         }
         for (subject, new) in wanted {
-            let facts = new.values.iter().flat_map(|(field, values)| {
-                values.iter().map(|value| (*field, value.clone()))
-            });
+            let facts = new
+                .values
+                .iter()
+                .flat_map(|(field, values)| values.iter().map(|value| (*field, value.clone())));
             changes.push((subject, new.period, facts.collect()));
         }
         let contents = changes.into_iter().map(|(subject, period, facts)| {
@@ -294,7 +219,10 @@ impl OwnLog {
                 let key = matches!(field, Field::Organisation | Field::Parent | Field::To)
                     .then(|| own_name(&Subject::parse(value)?, domain))
                     .flatten();
-                (*field, key.map_or_else(|| value.clone(), |key| key.key().to_owned()))
+                (
+                    *field,
+                    key.map_or_else(|| value.clone(), |key| key.key().to_owned()),
+                )
             });
             let said = Statement {
                 subject,
@@ -386,11 +314,18 @@ impl OwnLog {
         if Checkpoint::unverified(&note).ok().as_ref() != Some(seen) {
             return Ok(());
         }
-        let names: Vec<&str> = lines.lines().filter_map(|line| line.rsplit_once(' ')).map(|(name, _)| name).collect();
+        let names: Vec<&str> = lines
+            .lines()
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|(name, _)| name)
+            .collect();
         let (text, kept) = note.split_once("\n\n").unwrap_or((&note, ""));
         let mut signed = format!("{text}\n\n");
         for line in kept.lines() {
-            if !names.iter().any(|name| line.starts_with(&format!("{name} "))) {
+            if !names
+                .iter()
+                .any(|name| line.starts_with(&format!("{name} ")))
+            {
                 signed.push_str(line);
                 signed.push('\n');
             }
@@ -408,10 +343,7 @@ impl OwnLog {
         let _lock = self.lock()?;
         self.add(vec![Content::NextKey(next.clone())], now)?;
         let note = self.note()?.unwrap_or_default();
-        let before = match self.read(Part::Successions) {
-            Ok(octets) => octets,
-            Err(_) => Vec::new(),
-        };
+        let before = self.read(Part::Successions).unwrap_or_default();
         let mut notes: Vec<&[u8]> = read_bundle(&before, usize::from(u16::MAX))
             .map_err(|_| refused(&self.folder, "`successions` cannot be read"))?;
         notes.push(note.as_bytes());
@@ -432,7 +364,10 @@ impl OwnLog {
             .and_then(|(_, sealed)| sealed.as_ref())
             .and_then(|sealed| Record::read(&sealed.record));
         if !matches!(record.map(|record| record.content), Some(Content::Said(_))) {
-            return Err(refused(&self.folder, "no entry there has a record to erase"));
+            return Err(refused(
+                &self.folder,
+                "no entry there has a record to erase",
+            ));
         }
         self.add(vec![Content::Erased(position)], now)?;
         let mut entries = self.entries()?;
@@ -452,7 +387,9 @@ impl OwnLog {
             let Part::Entries { index, .. } = part else {
                 continue;
             };
-            let items = run(entries, index).iter().map(|(entry, _)| entry.as_bytes());
+            let items = run(entries, index)
+                .iter()
+                .map(|(entry, _)| entry.as_bytes());
             self.write(part, &write_bundle(items))?;
             self.write_records(entries, index)?;
         }
@@ -590,7 +527,8 @@ fn by_field(facts: &[(Field, String)]) -> BTreeMap<Field, Vec<String>> {
 fn run(entries: &[OwnEntry], index: u64) -> &[OwnEntry] {
     let start = usize::try_from(index * WIDTH).unwrap_or(usize::MAX);
     let rest = entries.get(start..).unwrap_or_default();
-    rest.get(..rest.len().min(WIDTH as usize)).unwrap_or_default()
+    rest.get(..rest.len().min(WIDTH as usize))
+        .unwrap_or_default()
 }
 
 /// A subject under the name that it has outside: what only a list of this directory names gets the

@@ -42,7 +42,6 @@ pub struct Record {
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are statements")]
 pub enum Content {
     /// Something about a subject. An empty value takes back what the log said of that field.
     Said(Statement),

@@ -134,10 +134,7 @@ pub(crate) async fn silent(
 }
 
 /// Writes the state of a log.
-pub(super) async fn set_state(
-    tx: &mut AnyConnection,
-    state: &LogState,
-) -> Result<(), StoreError> {
+pub(super) async fn set_state(tx: &mut AnyConnection, state: &LogState) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM directory_log WHERE origin = $1")
         .bind(&state.origin)
         .execute(&mut *tx)
@@ -205,12 +202,11 @@ pub(super) async fn known(
     connection: &mut AnyConnection,
     origin: &str,
 ) -> Result<Known, StoreError> {
-    let leaves = sqlx::query(
-        "SELECT leaf FROM directory_log_entry WHERE origin = $1 ORDER BY position",
-    )
-    .bind(origin)
-    .fetch_all(&mut *connection)
-    .await?;
+    let leaves =
+        sqlx::query("SELECT leaf FROM directory_log_entry WHERE origin = $1 ORDER BY position")
+            .bind(origin)
+            .fetch_all(&mut *connection)
+            .await?;
     let leaf = |row: &sqlx::any::AnyRow| -> Result<Hash, StoreError> {
         Hash::from_base64(&row.try_get::<String, _>(0)?).ok_or(StoreError::Row("a leaf"))
     };
@@ -222,7 +218,10 @@ pub(super) async fn known(
     let vouched_at = state.map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
     let keys = keys(connection, origin).await?;
     Ok(Known {
-        keys: keys.into_iter().map(|(key, standing, _)| (key, standing)).collect(),
+        keys: keys
+            .into_iter()
+            .map(|(key, standing, _)| (key, standing))
+            .collect(),
         tree: Tree::of(leaves),
         vouched_at: number(vouched_at),
     })
@@ -472,12 +471,14 @@ pub(super) async fn set_cosigned(
         .bind(origin)
         .execute(&mut *tx)
         .await?;
-    sqlx::query("INSERT INTO directory_witnessed (origin, size, root, note) VALUES ($1, $2, $3, $4)")
-        .bind(origin)
-        .bind(signed(size))
-        .bind(root.to_string())
-        .bind(note)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "INSERT INTO directory_witnessed (origin, size, root, note) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(origin)
+    .bind(signed(size))
+    .bind(root.to_string())
+    .bind(note)
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// Hashes of a full tile, entries of a full bundle.
-pub const WIDTH: u64 = 256;
+pub(super) const WIDTH: u64 = 256;
 /// The highest level of tiles.
 const MAX_LEVEL: u8 = 63;
 
@@ -136,9 +136,7 @@ fn number(text: &str) -> Option<u64> {
         if !plain || (first && digits == "000" && groups.peek().is_some()) {
             return None;
         }
-        value = value
-            .checked_mul(1000)?
-            .checked_add(digits.parse().ok()?)?;
+        value = value.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
         first = false;
     }
     // Further, a first entry's index would not fit.
@@ -250,13 +248,18 @@ mod tests {
     #[test]
     fn the_bundles_of_a_growth_are_named() {
         let named = |from, size| -> Vec<String> {
-            Part::bundles(from, size).map(|part| part.to_string()).collect()
+            Part::bundles(from, size)
+                .map(|part| part.to_string())
+                .collect()
         };
         assert_eq!(named(0, 0), Vec::<String>::new());
         assert_eq!(named(256, 256), Vec::<String>::new());
         assert_eq!(named(0, 3), ["tile/entries/000.p/3"]);
         assert_eq!(named(3, 256), ["tile/entries/000"]);
-        assert_eq!(named(300, 600), ["tile/entries/001", "tile/entries/002.p/88"]);
+        assert_eq!(
+            named(300, 600),
+            ["tile/entries/001", "tile/entries/002.p/88"]
+        );
     }
 
     proptest! {

@@ -80,7 +80,7 @@ verdicts! {
         ForgedTile = "forged_tile",
         /// A part is larger than it may be.
         Oversized = "oversized",
-        /// A record is missing that the log has not erased, or is not the one that was committed to.
+        /// A record is not the one that was committed to.
         ForgedRecord = "forged_record",
         /// A record is missing that the log has not erased.
         Withheld = "withheld",

@@ -6,7 +6,7 @@ use liaison_base::tlog::merkle::{self, Hash};
 use liaison_base::tlog::note::{Checkpoint, VerifierKey, decimal};
 
 /// The longest request, in octets.
-pub const MAX_REQUEST: usize = 32 * 1024;
+pub(super) const MAX_REQUEST: usize = 32 * 1024;
 /// The most proof lines (tlog-witness, "add-checkpoint").
 const MAX_LINES: usize = 63;
 
@@ -213,24 +213,14 @@ mod tests {
         );
         let stranger = super::tests::signer();
         assert_eq!(
-            judge(
-                &asked(0, Vec::new()),
-                &[stranger.verifier().clone()],
-                None
-            ),
+            judge(&asked(0, Vec::new()), &[stranger.verifier().clone()], None),
             Err(Refusal::Untrusted)
         );
     }
 
     #[test]
     fn what_is_no_request_is_refused() {
-        for bad in [
-            "",
-            "old 1",
-            "old 01\n\nx",
-            "new 1\n\nx",
-            "old 1\nAA==\n\nx",
-        ] {
+        for bad in ["", "old 1", "old 01\n\nx", "new 1\n\nx", "old 1\nAA==\n\nx"] {
             assert_eq!(Asked::read(bad), None, "{bad:?}");
         }
         let long = format!("old 1\n{}\nx", format!("{}\n", Hash::of(b"")).repeat(64));

@@ -13,6 +13,7 @@ pub(crate) const SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("../../migrations/0001_entries.sql"),
         include_str!("../../migrations/0002_lists.sql"),
+        include_str!("../../migrations/0003_sharing.sql"),
     ],
 };
 
@@ -150,6 +151,14 @@ pub(crate) async fn assertions(
             })
         })
         .collect()
+}
+
+/// The names of the logs that are followed: the signers of what was taken from them.
+pub(crate) async fn log_origins(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError> {
+    let rows = sqlx::query("SELECT origin FROM directory_log ORDER BY origin")
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// How many assertions there are: whether another process wrote some.

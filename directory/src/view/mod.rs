@@ -73,11 +73,15 @@ impl ListState {
     /// How old a list may be before answers that rest on it say so: the national ones come daily.
     pub const STALE_AFTER: time::Duration = time::Duration::days(3);
 
+    /// What the names of logs begin with: they are listed when they are stale.
+    pub const LOG: &'static str = "log:";
+
     /// Whether answers that rest on this list must say how old it is.
     #[must_use]
     pub fn is_stale(&self, now: OffsetDateTime) -> bool {
-        matches!(self.source, Source::Rpps | Source::Finess | Source::Extract)
-            && now - self.observed_at > Self::STALE_AFTER
+        let is_national = matches!(self.source, Source::Rpps | Source::Finess | Source::Extract);
+        self.list.starts_with(Self::LOG)
+            || (is_national && now - self.observed_at > Self::STALE_AFTER)
     }
 }
 

@@ -35,6 +35,7 @@ use crate::fhir;
 use crate::import::{FileKind, Options};
 use crate::ldap;
 use crate::settings::Settings;
+use crate::sharing::{self, Sharing};
 
 /// The longest body of a request, in octets.
 const MAX_BODY: usize = 64 * 1024;
@@ -103,7 +104,12 @@ pub async fn serve(
         directory: Arc::clone(&directory),
         logins,
     };
-    let routes = routes(state, face);
+    let mut routes = routes(state, face);
+    if let Some(settings) = &settings.sharing {
+        let sharing = Arc::new(Sharing::open(settings, Arc::clone(&directory))?);
+        routes = routes.merge(wrapped(sharing::routes(Arc::clone(&sharing))));
+        shutdown.spawn(sharing.run(shutdown.clone()));
+    }
     let door = connection::Door::new(listener, config, routes, shutdown.clone());
     shutdown.spawn(door.run());
     tracing::info!(%address, "the directory listens");
@@ -166,7 +172,7 @@ struct Served {
 }
 
 fn routes(state: Served, face: fhir::Face) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/", get(page::bottin))
         .route("/style.css", get(page::style))
         .route("/healthz", get(api::health))
@@ -176,7 +182,13 @@ fn routes(state: Served, face: fhir::Face) -> Router {
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::wrong_method)
         .with_state(state)
-        .nest("/fhir", fhir::routes(face))
+        .nest("/fhir", fhir::routes(face));
+    wrapped(routes)
+}
+
+/// With the limits and headers of every request.
+fn wrapped(routes: Router) -> Router {
+    routes
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(limit_time))
         .layer(middleware::from_fn(harden))

@@ -7,6 +7,8 @@
     reason = "each scenario uses a part; one that cannot be set up must fail"
 )]
 
+pub(crate) mod logs;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -105,6 +107,7 @@ impl Bench {
             sets: self.path("directory.sets"),
             entries,
             ldap: None,
+            sharing: None,
             accounts: Vec::new(),
         }
     }

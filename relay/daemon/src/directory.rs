@@ -3,6 +3,8 @@
 //! All commands open the database and the folder of sets of the settings; a directory that runs
 //! takes over what was imported within seconds.
 
+mod log;
+
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,6 +66,9 @@ pub(crate) enum DirectoryCommand {
         #[arg(long)]
         config: PathBuf,
     },
+    /// The signed log that this directory publishes, and those of others that it follows.
+    #[command(subcommand)]
+    Log(log::LogCommand),
     /// Print an empty list for people and structures whom no register knows.
     Template,
 }
@@ -107,6 +112,7 @@ pub(crate) async fn run(command: DirectoryCommand) -> Result<(), CommandError> {
             json,
         } => find(&config, &text.join(" "), purpose.as_deref(), json).await,
         DirectoryCommand::Lists { config } => lists(&config).await,
+        DirectoryCommand::Log(command) => log::run(command).await,
         DirectoryCommand::Template => {
             template();
             Ok(())

@@ -305,6 +305,7 @@ impl Builder {
                 database: folder.join("directory.db").into(),
                 sets: folder.join("directory.sets"),
                 entries: Some(folder.join("entries.json")),
+                sharing: None,
                 ldap: ports
                     .ldaps
                     .map(|port| liaison_directory::ldap::LdapSettings {
