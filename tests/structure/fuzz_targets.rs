@@ -92,6 +92,15 @@ const PARSERS: &[(&str, &[&str])] = &[
     ("directory/src/ldap/frame.rs", &["directory_ldap"]),
     ("directory/src/ldap/filter.rs", &["directory_ldap"]),
     ("directory/src/ldap/dn.rs", &["directory_ldap"]),
+    ("relay/base/src/tlog/note.rs", &["directory_log"]),
+    ("relay/base/src/tlog/cosignature.rs", &["directory_log"]),
+    ("directory/src/sharing/witness.rs", &["directory_log"]),
+    ("directory/src/sharing/tile.rs", &["directory_log"]),
+    ("directory/src/sharing/record.rs", &["directory_log_record"]),
+    (
+        "directory/src/sharing/authority.rs",
+        &["directory_log_record"],
+    ),
     ("directory/client/src/query.rs", &["directory_query"]),
 ];
 
