@@ -201,6 +201,7 @@ pub(crate) fn serve(folder: &Path) {
         database: folder.join("directory.db").into(),
         sets: folder.join("sets"),
         entries: None,
+        sharing: None,
         ldap: Some(ldap::LdapSettings {
             listen: any,
             listen_clear: Some(any),
