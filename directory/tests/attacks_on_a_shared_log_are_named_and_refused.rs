@@ -12,7 +12,7 @@ use std::time::Duration;
 use liaison_base::clock::Clock as _;
 use liaison_directory::model::{Field, Period, Subject};
 use liaison_directory::sharing::{
-    Content, LogVerdict, NotRead, Part, Record, RecordVerdict, Sealed, Statement, cosigner,
+    Content, Entry, LogVerdict, NotRead, Part, Record, RecordVerdict, Sealed, Statement, cosigner,
     new_key, write_bundle,
 };
 use liaison_directory_client::{Finess, ReasonCode, Rpps};
@@ -75,7 +75,7 @@ async fn a_swapped_certificate_with_a_valid_chain_is_not_the_logs_word() {
     let bundle = |width| Part::Entries { index: 0, width };
     for width in 1..=30 {
         let entries = vec![sealed.entry(); usize::from(width)];
-        let octets = write_bundle(entries.iter().map(|entry| entry.as_bytes()));
+        let octets = write_bundle(entries.iter().map(Entry::as_bytes));
         world.mirror.lie(bundle(Some(width)), Ok(octets));
     }
     assert_eq!(world.poll().await, LogVerdict::ForgedTile);
