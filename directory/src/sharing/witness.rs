@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn another_history_is_not_cosigned() {
-        let signer = signer();
+        let (signer, stranger) = (signer(), signer());
         let keys = [signer.verifier().clone()];
         let other = signer.sign(9, Hash::of(b"another history"));
         let asked = |old, proof| Asked {
@@ -211,7 +211,6 @@ mod tests {
             judge(&asked(10, Vec::new()), &keys, last(10)),
             Err(Refusal::Bad)
         );
-        let stranger = super::tests::signer();
         assert_eq!(
             judge(&asked(0, Vec::new()), &[stranger.verifier().clone()], None),
             Err(Refusal::Untrusted)
