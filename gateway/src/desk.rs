@@ -11,11 +11,15 @@ use time::OffsetDateTime;
 
 use crate::hospital::circle_import;
 use crate::hospital::circles::Imported;
-use crate::hospital::feed::Feed;
+use crate::hospital::feed::{Feed, Taken};
 use crate::hospital::held::{HeldNotice, Released};
+use crate::hospital::mail::Incoming;
+use crate::hospital::messages::Unsent;
+use crate::hospital::requests::Request;
 use crate::keys::{SiteKey, Vault};
 use crate::mailbox::Mailboxes;
-use crate::notices::{CareMember, PatientKey};
+use crate::notices::message::Message;
+use crate::notices::{CareMember, EpisodeKey, PatientKey};
 use crate::notifications::Notifications;
 use crate::outbound::Drafts;
 use crate::partners::{PartnerState, Partners};
@@ -94,6 +98,54 @@ impl Desk {
         match &self.feed {
             Some(feed) => feed.held().await,
             None => Ok(Vec::new()),
+        }
+    }
+
+    /// What notices asked for, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database cannot be read.
+    pub async fn requests(&self, limit: i64) -> Result<Vec<Request>, GatewayError> {
+        match &self.feed {
+            Some(feed) => feed.requests(limit).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Mail to the ward that answers notices or asks something, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database cannot be read.
+    pub async fn incoming(&self, limit: i64) -> Result<Vec<Incoming>, GatewayError> {
+        match &self.feed {
+            Some(feed) => feed.incoming(limit).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Notes who has handled a mail to the ward. False when none of that number waits.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database cannot be written.
+    pub async fn handled(&self, number: &str, by: &str) -> Result<bool, GatewayError> {
+        match &self.feed {
+            Some(feed) => feed.handled(number, by).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Sends a message about a stay. `None` when the gateway has no hospital.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database cannot be written: nothing was taken.
+    pub async fn write(
+        &self,
+        stay: EpisodeKey,
+        message: Message,
+    ) -> Result<Option<Result<Taken, Unsent>>, GatewayError> {
+        match &self.feed {
+            Some(feed) => feed.write(stay, message).await.map(Some),
+            None => Ok(None),
         }
     }
 

@@ -84,7 +84,6 @@ struct Parts {
     settings: Settings,
     store: Store,
     holder: Holder,
-    vault: Vault,
     accounts: Arc<Accounts>,
     certificate: tls::Renewable,
     identities: Arc<Identities>,
@@ -92,6 +91,7 @@ struct Parts {
     mailboxes: Mailboxes,
     drafts: Drafts,
     notifications: Notifications,
+    feed: Option<Feed>,
     inbound: Inbound,
     directory: Arc<Client>,
     relay: Arc<dyn HandOver>,
@@ -155,6 +155,23 @@ impl Gateway {
             }
             None => None,
         };
+        let feed = match &settings.hospital {
+            None => None,
+            Some(hospital) => {
+                let (rules, circle) = notice_rules(&settings)?;
+                let feed = Feed::new(
+                    store.clone(),
+                    &vault,
+                    (drafts.clone(), notifications.clone()),
+                    (rules, circle, hospital.sender.clone()),
+                    Arc::clone(&clock),
+                );
+                Some(match hospital.back {
+                    Some(_) => feed.telling_back(),
+                    None => feed,
+                })
+            }
+        };
         let inbound = Inbound::new(inbound::Parts {
             store: store.clone(),
             identities: Arc::clone(&identities),
@@ -162,13 +179,13 @@ impl Gateway {
             mailboxes: mailboxes.clone(),
             notifications: notifications.clone(),
             reports,
+            hospital: feed.clone(),
             clock: Arc::clone(&clock),
         });
         Ok(Self(Arc::new(Parts {
             settings,
             store,
             holder,
-            vault,
             accounts,
             certificate,
             identities,
@@ -176,6 +193,7 @@ impl Gateway {
             mailboxes,
             drafts,
             notifications,
+            feed,
             inbound,
             directory,
             relay,
@@ -218,8 +236,7 @@ impl Gateway {
             )
             .map_err(refused)?;
         }
-        if let Some(hospital) = &settings.hospital {
-            let feed = self.feed(hospital)?;
+        if let (Some(hospital), Some(feed)) = (&settings.hospital, self.0.feed.clone()) {
             if let Some(back) = &hospital.back {
                 let (store, clock) = (self.0.store.clone(), Arc::clone(&self.0.clock));
                 let back = hospital::back::Back::new(back, store, clock)?;
@@ -293,21 +310,6 @@ impl Gateway {
             self.0.drafts.hear(&word);
             self.0.mailboxes.hear(&word);
         }
-    }
-
-    fn feed(&self, settings: &settings::HospitalSettings) -> Result<Feed, GatewayError> {
-        let (rules, circle) = notice_rules(&self.0.settings)?;
-        let feed = Feed::new(
-            self.0.store.clone(),
-            &self.0.vault,
-            (self.0.drafts.clone(), self.0.notifications.clone()),
-            (rules, circle, settings.sender.clone()),
-            Arc::clone(&self.0.clock),
-        );
-        Ok(match settings.back {
-            Some(_) => feed.telling_back(),
-            None => feed,
-        })
     }
 
     async fn carried(

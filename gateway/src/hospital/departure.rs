@@ -97,10 +97,14 @@ impl Feed {
             self.release(numbers, now).await?;
         }
         self.remind_due().await?;
+        self.miss_due().await?;
+        self.remind_of_mail().await?;
         let next: Option<i64> = sqlx::query_scalar(
             "SELECT MIN(due_at) FROM
              (SELECT MIN(due_at) AS due_at FROM waiting_notice
-              UNION ALL SELECT MIN(due_at) AS due_at FROM reminder) AS soonest",
+              UNION ALL SELECT MIN(due_at) AS due_at FROM reminder
+              UNION ALL SELECT MIN(due_at) AS due_at FROM asked WHERE state = 0
+              UNION ALL SELECT MIN(due_at) AS due_at FROM ward_mail) AS soonest",
         )
         .fetch_one(self.0.store.read())
         .await?;
@@ -168,6 +172,10 @@ impl Feed {
                         "DELETE FROM feed_message WHERE received_at < $1",
                         "DELETE FROM letter WHERE received_at < $1",
                         "DELETE FROM http_request WHERE answered_at < $1",
+                        "DELETE FROM asked WHERE asked_at < $1",
+                        "DELETE FROM ward_mail WHERE came_at < $1 AND due_at IS NULL",
+                        "DELETE FROM notice_stay WHERE told_at < $1
+                         AND number NOT IN (SELECT number FROM asked)",
                     ] {
                         sqlx::query(text).bind(before).execute(&mut *tx).await?;
                     }
@@ -289,10 +297,13 @@ impl Parts {
         if planned.ward_task != Some(WardTask::PrivacyIncident) {
             planned.person = episode.person.clone();
         }
-        let enclosed = match planned.kind.encloses() {
+        let mut enclosed = match planned.kind.encloses() {
             true => self.enclosures(tx, episode).await?,
             false => Enclosures::default(),
         };
+        if planned.kind.asks() {
+            enclosed.answered = self.answered(tx, episode).await?;
+        }
         let mut notices = planned.issue_with(number, &self.rules, &enclosed)?;
         for notice in &mut notices {
             (notice.number, notice.version) = (number, version);
@@ -313,6 +324,7 @@ impl Parts {
             }
             effects.drafts += 1;
         }
+        self.ask(tx, episode, &notices, now).await?;
         if planned.ward_task.is_some() {
             self.tell_ward(tx, episode, (&planned, number), now).await?;
             effects.told_ward = true;
@@ -496,7 +508,7 @@ impl Parts {
             closed_loop: Loop::Closed {
                 kind: "notice".to_owned(),
                 number: notice.number.to_string(),
-                title: notice.kind.label().to_owned(),
+                title: notice.title.clone(),
             },
             content: Content::Text {
                 subject: notice.subject.clone(),
@@ -549,7 +561,7 @@ fn instant_of(local: PrimitiveDateTime) -> OffsetDateTime {
         .unwrap_or(guess - time::Duration::hours(1))
 }
 
-fn wanted_label(role: &str, target: &Target) -> String {
+pub(super) fn wanted_label(role: &str, target: &Target) -> String {
     format!("{role} {}", named(target))
 }
 

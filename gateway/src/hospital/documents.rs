@@ -276,6 +276,7 @@ impl Parts {
         Ok(Enclosures {
             letters,
             author: self.rules.hospital.name.clone(),
+            answered: Vec::new(),
         })
     }
 

@@ -32,6 +32,7 @@ pub const SCHEMA: Schema = Schema {
         include_str!("0003_circle.sql"),
         include_str!("0004_letter.sql"),
         include_str!("0005_http.sql"),
+        include_str!("0006_answers.sql"),
     ],
 };
 
@@ -417,7 +418,7 @@ impl Parts {
 }
 
 /// The next number of a day, from 1.
-async fn next_number(
+pub(super) async fn next_number(
     tx: &mut AnyConnection,
     day: time::Date,
 ) -> Result<NoticeNumber, GatewayError> {

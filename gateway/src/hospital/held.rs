@@ -261,7 +261,11 @@ fn labels(notices: &[Planned]) -> Vec<String> {
     let mut labels: Vec<String> = notices
         .iter()
         .map(|planned| {
-            let mut label = planned.kind.label().to_owned();
+            let mut label = match planned.kind {
+                Kind::Cancellation { .. } => planned.kind.label(),
+                _ => planned.statement.label(),
+            }
+            .to_owned();
             if let (Kind::Cancellation { of }, _) = (planned.kind, &planned.earlier) {
                 let _ = write!(label, " de l'avis n° {of}");
             }

@@ -12,6 +12,8 @@
 //! - `departure`: waiting, leaving in order, reminders, tasks for the ward.
 //! - `back`: what became of a notice, to the system whose message it came from.
 //! - `documents`: letters and results, to their commit.
+//! - [`messages`]: what people write about a stay. [`requests`]: documents asked for, and what is
+//!   missing. [`mail`]: answers, and other mail to the ward.
 //! - [`held`]: what waits for a person's decision.
 //! - [`care_circles`]: the file of who looks after whom. [`circle_import`]: the same as a table.
 //! - [`circles`]: the store of who looks after whom.
@@ -21,7 +23,10 @@ pub mod circle_import;
 pub mod circles;
 pub mod feed;
 pub mod held;
+pub mod mail;
+pub mod messages;
 pub mod network;
+pub mod requests;
 
 mod answer;
 pub(crate) mod back;

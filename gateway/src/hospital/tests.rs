@@ -1,6 +1,7 @@
 //! The feed with its database and a made-up clock: what waits, what leaves, in which order, and
 //! what a crash or a fault leaves behind.
 
+mod answers;
 mod circles;
 mod documents;
 mod faults;
@@ -319,14 +320,18 @@ async fn a_planned_discharge_is_said_again_two_days_and_one_day_before_to_who_ha
     site.later(1).await;
     let left = site.left().await;
     assert_eq!(left[4..], ["Sortie prévue 0002 EHPAD"]);
-    assert_eq!(site.count("message").await, 0, "nothing for the ward yet");
+    assert_eq!(
+        site.count("message").await,
+        1,
+        "that the nursing home has sent no document, and nothing else for the ward yet"
+    );
     let site = site.again().await;
     site.later(seconds_until(&site, datetime!(2026-11-23 08:00:00 UTC)))
         .await;
     assert_eq!(site.left().await.len(), 6, "and again the day before");
     assert_eq!(
         site.count("message").await,
-        1,
+        2,
         "and the ward is told who has not confirmed"
     );
     let texts = site.drafts.texts().await;

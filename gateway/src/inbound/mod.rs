@@ -31,6 +31,8 @@ use mail_parser::MessageParser;
 use time::OffsetDateTime;
 
 use crate::GatewayError;
+use crate::hospital::feed::Feed;
+use crate::hospital::mail::WardMail;
 use crate::mailbox::{Filing, Mailboxes, SpecialUse};
 use crate::notifications::Notifications;
 use crate::outbound::identity::Identities;
@@ -51,6 +53,8 @@ pub(crate) struct Parts {
     pub(crate) mailboxes: Mailboxes,
     pub(crate) notifications: Notifications,
     pub(crate) reports: Option<Register>,
+    /// Whose ward mail is answered.
+    pub(crate) hospital: Option<Feed>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -168,6 +172,16 @@ impl Inbound {
                 .take_in(&arrival.envelope.id, judged.author, judged.message, now)
                 .await;
         }
+        let ward = self
+            .0
+            .hospital
+            .as_ref()
+            .filter(|feed| feed.reads(recipient))
+            .zip(judged.author.as_ref())
+            .and_then(|(feed, author)| {
+                let mail = WardMail::read(&arrival.envelope.id, author, &judged.message)?;
+                Some((feed.clone(), mail))
+            });
         let reply = judged
             .author
             .as_ref()
@@ -180,6 +194,7 @@ impl Inbound {
                 receipt: judged.receipt,
                 reply,
                 signature: judged.signature,
+                ward,
             }),
         )
         .await
@@ -197,6 +212,7 @@ impl Inbound {
             receipt,
             reply,
             signature,
+            ward,
         } = meaning.unwrap_or_default();
         let prepared = self
             .0
@@ -211,11 +227,15 @@ impl Inbound {
             })
             .await?;
         let now = self.0.clock.now();
+        let answering = ward.as_ref().map(|(feed, _)| feed.clone());
         self.0
             .store
             .write(move |tx| {
                 Box::pin(async move {
                     let filed = prepared.file(tx).await?;
+                    if let Some((feed, mail)) = ward.filter(|_| filed.new) {
+                        feed.take_mail(tx, &mail, now).await?;
+                    }
                     if let Some(reply) = reply.filter(|_| filed.new) {
                         Ledger::reply(tx, &reply, now).await?;
                     }
@@ -227,6 +247,9 @@ impl Inbound {
             })
             .await?;
         self.0.mailboxes.wake(recipient);
+        if let Some(feed) = answering {
+            feed.wake_answers();
+        }
         Ok(())
     }
 
@@ -314,6 +337,8 @@ struct Meaning {
     reply: Option<Reply>,
     /// A valid signature, which teaches about its author's client and key.
     signature: Option<ValidSignature>,
+    /// Mail to the ward: an answer, a request.
+    ward: Option<(Feed, WardMail)>,
 }
 
 /// A reply that begins with a keyword and cites a message.

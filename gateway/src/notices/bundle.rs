@@ -113,7 +113,9 @@ fn header(page: &Page<'_>, parts: &Parts) -> Value {
     let stated = page.planned.statement.kind;
     let event = match event(&stated) {
         Some(code) => json!({"system": DA_VINCI, "code": code}),
-        None => json!({"system": OURS, "code": stated.name(), "display": stated.label()}),
+        None => {
+            json!({"system": OURS, "code": stated.name(), "display": page.planned.statement.label()})
+        }
     };
     let destination = match &page.recipient.target {
         Target::Address(address) => json!([{"endpoint": format!("mailto:{address}")}]),
@@ -128,7 +130,7 @@ fn header(page: &Page<'_>, parts: &Parts) -> Value {
         "source": {"name": page.rules.hospital.name, "endpoint": format!("urn:uuid:{}", parts.hospital)},
         "reason": {
             "coding": [{"system": OURS, "code": page.planned.kind.name()}],
-            "text": page.planned.kind.label(),
+            "text": page.name(),
         },
         "focus": [reference(&parts.encounter)],
     })

@@ -27,6 +27,8 @@ pub struct Enclosures {
     pub letters: Vec<Letter>,
     /// The hospital's name, as the author of what is packed.
     pub author: String,
+    /// Who has sent already what is asked on an entry, as role and code.
+    pub answered: Vec<String>,
 }
 
 /// A letter, or a list of treatments, that the hospital pushed.
@@ -90,6 +92,7 @@ impl Enclosures {
                 changes: vec![change],
             }],
             author: String::new(),
+            answered: Vec::new(),
         }
     }
 

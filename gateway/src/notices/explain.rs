@@ -59,7 +59,7 @@ pub struct ExplainedNotice {
     /// Its version.
     pub version: u32,
     /// Its kind: `return_to_nursing_home`.
-    pub kind: &'static str,
+    pub kind: String,
     /// Its kind in French.
     pub label: String,
     /// The notice that it cancels or replaces, and why.
@@ -267,7 +267,7 @@ fn explain(
             number.to_string()
         },
         version,
-        kind: planned.kind.name(),
+        kind: planned.kind.name().to_owned(),
         label: planned.kind.label().to_owned(),
         corrects: planned.earlier.as_ref().map(|earlier| Corrected {
             number: earlier.number.to_string(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::message::MessageName;
 use super::number::NoticeNumber;
 
 /// What a notice says happened, or will. In a rules file a kind is named in lower case with
@@ -41,6 +42,9 @@ pub enum Kind {
     Letter,
     /// « Résultat attendu disponible », after the person had left.
     PendingResult,
+    /// What a person or a system wrote about the stay: a prescription to renew, a social note, or
+    /// a kind of the site's own.
+    Message(MessageName),
     /// « ANNULE l'avis n° … ».
     Cancellation {
         /// The notice that no longer holds.
@@ -71,6 +75,8 @@ pub enum Slot {
     Letter,
     /// That a result is there.
     Result,
+    /// What somebody wrote.
+    Message,
 }
 
 impl Slot {
@@ -78,7 +84,12 @@ impl Slot {
     pub fn repeats(self) -> bool {
         matches!(
             self,
-            Slot::FollowUp | Slot::LeaveStart | Slot::LeaveEnd | Slot::Letter | Slot::Result
+            Slot::FollowUp
+                | Slot::LeaveStart
+                | Slot::LeaveEnd
+                | Slot::Letter
+                | Slot::Result
+                | Slot::Message
         )
     }
 }
@@ -108,7 +119,7 @@ pub enum ExpectedReply {
 }
 
 impl Kind {
-    /// Every kind but the cancellation.
+    /// Every kind that events give, but the cancellation.
     pub const STATED: [Kind; 16] = [
         Kind::Admission,
         Kind::EmergencyVisit,
@@ -129,7 +140,7 @@ impl Kind {
     ];
 
     /// Its name in rules and in the file name of its template.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Kind::Admission => "admission",
             Kind::EmergencyVisit => "emergency_visit",
@@ -147,11 +158,13 @@ impl Kind {
             Kind::LeaveEnd => "leave_end",
             Kind::Letter => "letter",
             Kind::PendingResult => "pending_result",
+            Kind::Message(name) => name.as_str(),
             Kind::Cancellation { .. } => "cancellation",
         }
     }
 
-    /// The core of the subject, in French.
+    /// The core of the subject, in French. A message's is in its statement
+    /// ([`Statement::label`](super::statement::Statement::label)).
     pub fn label(&self) -> &'static str {
         match self {
             Kind::Admission => "Entrée à l'hôpital",
@@ -170,6 +183,7 @@ impl Kind {
             Kind::LeaveEnd => "Retour de permission",
             Kind::Letter => "Lettre de liaison",
             Kind::PendingResult => "Résultat attendu disponible",
+            Kind::Message(_) => "Message",
             Kind::Cancellation { .. } => "Annulation",
         }
     }
@@ -193,8 +207,17 @@ impl Kind {
             Kind::LeaveEnd => Slot::LeaveEnd,
             Kind::Letter => Slot::Letter,
             Kind::PendingResult => Slot::Result,
+            Kind::Message(_) => Slot::Message,
             Kind::Cancellation { .. } => return None,
         })
+    }
+
+    /// Its template.
+    pub fn template(&self) -> String {
+        match self {
+            Kind::Message(name) => format!("messages/{name}.txt"),
+            kind => format!("notices/{}.txt", kind.name()),
+        }
     }
 
     /// Whether somebody has to be found to tell of it: without recipients a human decides.
@@ -225,6 +248,11 @@ impl Kind {
     /// Whether the discharge letter goes with it.
     pub fn encloses(&self) -> bool {
         self.is_return() || matches!(self, Kind::Letter)
+    }
+
+    /// Whether it asks for what the hospital needs on an entry.
+    pub fn asks(&self) -> bool {
+        matches!(self, Kind::Admission | Kind::EmergencyVisit)
     }
 
     /// Whether the pending tasks and escalations of the stay end with it.

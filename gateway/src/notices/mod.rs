@@ -13,6 +13,8 @@
 //! - [`circle`]: the people and services around a patient.
 //! - [`carried`]: who was told in an earlier stay of the person.
 //! - [`after_discharge`]: letters and results that come when the person has left.
+//! - [`message`]: what people write about a stay, and a site's own kinds.
+//! - [`request`]: what is asked of whom on an entry, and what mail to the ward is called.
 //! - [`enclosure`]: what goes with a notice. [`bundle`]: the notice for machines, in FHIR.
 //! - [`anticipation`]: planned discharges said again, two days and one day before.
 //! - [`calendar`]: nights, weekends and French public holidays.
@@ -53,12 +55,14 @@ pub mod explain;
 pub mod french;
 pub mod identity;
 pub mod kind;
+pub mod message;
 pub mod movement;
 pub mod number;
 pub mod pages;
 pub mod person;
 pub mod plan;
 pub mod recipients;
+pub mod request;
 pub mod rules;
 pub mod statement;
 pub mod text;

@@ -1,5 +1,6 @@
 //! The texts, as templates that a site can override (N20): those of `gateway/templates` are built
-//! in, and a file of the same name in the site's folder takes the place of one.
+//! in, and a file of the same name in the site's folder takes the place of one. A kind of message that
+//! the site added has its text in `messages`, under the kind's name.
 //!
 //! Templates are Jinja's. Each sees the same values:
 //!
@@ -13,11 +14,14 @@
 //! | `person`, `at`, `recorded`, `unit`, `hospital`, `phone`, `destination`, `planning`, `expected_return` | texts; empty where nothing is known |
 //! | `letter`, `changes` | how the discharge letter is enclosed, empty where it is not; what it changes in the treatment, a line each |
 //! | `role`, `at_home` | `family_doctor`, `nursing_home`, `home_nurse`, `home_care_service`, `home_hospitalisation`, `pharmacy`, `coordination`; whether they care for people at home |
+//! | `asks` | what the recipient is asked to attach to a reply; empty where that is nothing |
+//! | `fields` | for a message: its fields by name, `fields.note`; empty where one was not given |
 //! | `reply` | `taken_charge`, `arrival` or `nothing` |
 //!
 //! All are tried on made-up notices of every kind and role when the gateway starts: a name that
 //! does not exist is found then, and not on a Saturday evening.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +29,7 @@ use std::sync::Arc;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
+use super::message::{MessageName, MessageRule};
 use super::text;
 
 /// Largest template of a site, in octets.
@@ -49,6 +54,9 @@ pub enum PageError {
         /// Those that exist.
         names: String,
     },
+    /// A kind of message has no text.
+    #[error("message.{0}: it has no text: write messages/{0}.txt in the folder of templates")]
+    Missing(MessageName),
     /// A template is wrong, or names a value that does not exist. The cause names the line; it
     /// holds no value of a notice.
     #[error("template {name}, line {line}: {cause}")]
@@ -76,6 +84,11 @@ macro_rules! built_in {
 }
 
 built_in! {
+    "answers/incoming.txt"
+    "answers/unmatched.txt"
+    "messages/renewal_answer.txt"
+    "messages/renewal_request.txt"
+    "messages/social_note.txt"
     "notices/_changes.txt"
     "notices/_documents.txt"
     "notices/_from.txt"
@@ -98,6 +111,8 @@ built_in! {
     "notices/return_to_nursing_home.txt"
     "notices/transfer.txt"
     "notices/unauthorised_exit.txt"
+    "tasks/mail.txt"
+    "tasks/missing.txt"
     "tasks/ward_task.txt"
 }
 
@@ -114,13 +129,25 @@ impl Default for Pages {
 
 impl Pages {
     /// The built-in texts, with those of `folder` in place of the ones whose name they have
-    /// (`notices/admission.txt`), tried on made-up notices.
+    /// (`notices/admission.txt`), and those of the site's own kinds of message; tried on made-up
+    /// notices.
     ///
     /// # Errors
     /// [`PageError`] naming the file, and the line where it is wrong.
-    pub fn with(folder: &Path) -> Result<Pages, PageError> {
-        let pages = Pages(Arc::new(environment(&overrides(folder)?)?));
-        text::try_all(&pages)?;
+    pub fn with(
+        folder: Option<&Path>,
+        messages: &BTreeMap<MessageName, MessageRule>,
+    ) -> Result<Pages, PageError> {
+        let overrides = match folder {
+            Some(folder) => overrides(folder, messages)?,
+            None => Vec::new(),
+        };
+        let pages = Pages(Arc::new(environment(&overrides)?));
+        let has_text = |name: &&MessageName| pages.0.get_template(&format!("messages/{name}.txt"));
+        if let Some(name) = messages.keys().find(|name| has_text(name).is_err()) {
+            return Err(PageError::Missing(*name));
+        }
+        text::try_all(&pages, messages)?;
         Ok(pages)
     }
 
@@ -154,9 +181,16 @@ fn environment(overrides: &[(String, String)]) -> Result<Environment<'static>, P
 }
 
 /// The site's files: those of its folder and of the folders in it that hold texts.
-fn overrides(folder: &Path) -> Result<Vec<(String, String)>, PageError> {
+fn overrides(
+    folder: &Path,
+    messages: &BTreeMap<MessageName, MessageRule>,
+) -> Result<Vec<(String, String)>, PageError> {
+    let own: Vec<String> = messages
+        .keys()
+        .map(|name| format!("messages/{name}.txt"))
+        .collect();
     let mut found = Vec::new();
-    for part in ["notices", "tasks"] {
+    for part in ["answers", "messages", "notices", "tasks"] {
         let within = folder.join(part);
         if !within.is_dir() {
             continue;
@@ -169,8 +203,11 @@ fn overrides(folder: &Path) -> Result<Vec<(String, String)>, PageError> {
             let path = entry.map_err(failed(&within))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let name = format!("{part}/{name}");
-            if !BUILT_IN.iter().any(|(known, _)| *known == name) {
-                let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            let mut names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            names.extend(own.iter().map(String::as_str));
+            if !names.contains(&name.as_str()) {
+                names.sort_unstable();
+                names.dedup();
                 return Err(PageError::Unknown {
                     path,
                     names: names.join(", "),
@@ -208,12 +245,12 @@ mod tests {
         let path = folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, source).unwrap();
-        Pages::with(folder.path())
+        Pages::with(Some(folder.path()), &super::super::message::built_in())
     }
 
     #[test]
     fn every_text_of_the_project_renders() {
-        text::try_all(&Pages::default()).unwrap();
+        text::try_all(&Pages::default(), &super::super::message::built_in()).unwrap();
     }
 
     #[test]
@@ -232,6 +269,8 @@ mod tests {
         );
         let error = with("notices/death.txt", "{% if %}").unwrap_err();
         assert!(matches!(error, PageError::Template { .. }), "{error}");
+        let error = with("messages/transport.txt", "x").unwrap_err();
+        assert!(matches!(error, PageError::Unknown { .. }), "{error}");
         let error = with("notices/deces.txt", "x").unwrap_err();
         assert!(error.to_string().contains("notices/death.txt"), "{error}");
     }

@@ -94,6 +94,11 @@ pub struct Notice {
     pub version: u32,
     /// Which kind.
     pub kind: Kind,
+    /// What it is called, in French, naming nobody.
+    pub title: String,
+    /// Where an answer with a document is asked for: hours until the ward is told that it is
+    /// missing.
+    pub asks_hours: Option<u32>,
     /// How fast this recipient has to act.
     pub urgency: Urgency,
     /// What the recipient is to the patient.
@@ -171,13 +176,15 @@ impl Planned {
                 number,
                 version,
                 kind: self.kind,
+                title: page.name().to_owned(),
+                asks_hours: page.asks().map(|asked| asked.1),
                 urgency: recipient.urgency,
                 role: recipient.role,
                 target: recipient.target.clone(),
                 subject: page.subject(),
                 text: page.body()?,
                 attachments: page.attachments(),
-                expected_reply: self.expected_reply(recipient.role),
+                expected_reply: self.expected_reply(recipient.role, rules),
                 follows,
                 reminder: self.reminder,
             })
@@ -201,7 +208,7 @@ impl Planned {
     }
 
     /// The word that a recipient is asked to answer with.
-    pub fn expected_reply(&self, role: Role) -> ExpectedReply {
+    pub fn expected_reply(&self, role: Role, rules: &Rules) -> ExpectedReply {
         match (self.kind, role) {
             (Kind::ReturnToNursingHome | Kind::EmergencyEnd, Role::NursingHome) => {
                 ExpectedReply::Arrival
@@ -209,6 +216,7 @@ impl Planned {
             (Kind::Death | Kind::LeaveStart | Kind::LeaveEnd | Kind::Letter, _) => {
                 ExpectedReply::Nothing
             }
+            (Kind::Message(name), _) if !rules.confirms(&name) => ExpectedReply::Nothing,
             _ => ExpectedReply::TakenCharge,
         }
     }

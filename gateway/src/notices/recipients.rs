@@ -65,6 +65,9 @@ pub fn audience(
         recipients: Vec::new(),
         missing: Vec::new(),
     };
+    let unprepared = statement.through_emergency
+        && !next.from_nursing_home
+        && targets(Role::NursingHome, statement, next, members).is_empty();
     for (role, weight) in rules.to(&statement.kind) {
         let mut targets = targets(role, statement, next, members);
         targets.retain(|(target, _)| !circle.never.contains(&target));
@@ -83,6 +86,7 @@ pub fn audience(
             let urgency = match weight {
                 Weight::InfoIfCare if !care_prescribed => continue,
                 Weight::UrgentAfterHoursIfToldOfEntry if !told_of_entry() => continue,
+                Weight::NormalIfUnprepared if !unprepared => continue,
                 Weight::UrgentIfCare if care_prescribed => urgent(statement),
                 weight => urgency(weight, statement, rules),
             };
@@ -138,7 +142,7 @@ fn urgency(weight: Weight, statement: &Statement, rules: &Rules) -> Urgency {
         Weight::Urgent => urgent(statement),
         Weight::Info | Weight::InfoIfCare => Urgency::Info,
         _ if statement.lateness == Lateness::Regularisation => Urgency::Info,
-        Weight::Normal => Urgency::Normal,
+        Weight::Normal | Weight::NormalIfUnprepared => Urgency::Normal,
         Weight::UrgentAfterHours | Weight::UrgentIfCare | Weight::UrgentAfterHoursIfToldOfEntry => {
             if is_after_hours(statement, rules) || is_missed_plan(statement) {
                 Urgency::Urgent

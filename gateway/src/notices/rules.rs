@@ -32,7 +32,9 @@ use time::{Date, Duration, PrimitiveDateTime, Weekday};
 use super::calendar::Calendar;
 use super::circle::Role;
 use super::kind::{Kind, Slot};
+use super::message::{self, MessageName, MessageRule};
 use super::pages::{PageError, Pages};
+use super::request::{self, IncomingRule, Requests};
 
 /// The hospital as a notice shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,6 +82,9 @@ pub enum Weight {
     UrgentAfterHoursIfToldOfEntry,
     /// To know, only to who has care prescribed.
     InfoIfCare,
+    /// Normal, only of somebody who came through the emergency ward and lives in no nursing home:
+    /// nobody could ask for the treatment before, and nobody else gives it.
+    NormalIfUnprepared,
 }
 
 /// Who is told of a kind.
@@ -159,6 +164,12 @@ pub struct RulesFile {
     /// Notices of one feed in five minutes above which the rest wait for a person: a feed that
     /// storms sends old stays again. 0: no limit.
     pub storm: Option<u32>,
+    /// What is asked on an entry.
+    pub request: Requests,
+    /// Kinds of message, by name: the site's own, or others in place of the project's.
+    pub message: BTreeMap<MessageName, MessageRule>,
+    /// Kinds of mail to the ward, by name; one without words is no more.
+    pub incoming: BTreeMap<String, IncomingRule>,
 }
 
 /// Rules that cannot be used.
@@ -173,6 +184,9 @@ pub enum RulesError {
     /// An hour that is none.
     #[error("reminders.hour: {0} is no hour of the day")]
     Hour(u8),
+    /// A field of a message that no template could name.
+    #[error("message.{0}: a field is named with 1 to 31 of a-z, 0-9 and _, a letter first")]
+    Field(MessageName),
     /// A text that cannot be used.
     #[error(transparent)]
     Page(#[from] PageError),
@@ -191,6 +205,12 @@ pub struct Rules {
     pub reminders: Reminders,
     /// Most notices of one feed in five minutes.
     pub storm: Option<u32>,
+    /// What is asked on an entry.
+    pub requests: Requests,
+    /// Kinds of message.
+    pub messages: BTreeMap<MessageName, MessageRule>,
+    /// Kinds of mail to the ward.
+    pub incoming: BTreeMap<String, IncomingRule>,
     /// The texts.
     pub pages: Pages,
     notices: BTreeMap<Kind, NoticeRule>,
@@ -208,6 +228,9 @@ impl Default for Rules {
             wait: Wait::default(),
             reminders: Reminders::default(),
             storm: Some(STORM),
+            requests: Requests::default(),
+            messages: message::built_in(),
+            incoming: request::built_in(),
             pages: Pages::default(),
             notices: defaults(),
         }
@@ -256,18 +279,50 @@ impl Rules {
             Some(0) => None,
             Some(most) => Some(most),
         };
-        if let Some(folder) = templates {
-            rules.pages = Pages::with(folder)?;
+        rules.requests = file.request;
+        for (name, message) in file.message {
+            if message
+                .names()
+                .any(|field| field.parse::<MessageName>().is_err())
+            {
+                return Err(RulesError::Field(name));
+            }
+            rules.messages.insert(name, message);
         }
+        rules.incoming.extend(file.incoming);
+        rules.pages = Pages::with(templates, &rules.messages)?;
         Ok(rules)
     }
 
     /// Who is told of a kind, and how urgently.
     pub fn to(&self, kind: &Kind) -> impl Iterator<Item = (Role, Weight)> + '_ {
-        self.notices
-            .get(kind)
-            .into_iter()
-            .flat_map(|rule| rule.to.iter().map(|(role, weight)| (*role, *weight)))
+        let to = match kind {
+            Kind::Message(name) => self.messages.get(name).map(|rule| &rule.to),
+            kind => self.notices.get(kind).map(|rule| &rule.to),
+        };
+        to.into_iter()
+            .flatten()
+            .map(|(role, weight)| (*role, *weight))
+    }
+
+    /// What a role is asked to send back on that kind, and after how many hours it is missed.
+    pub fn asks(&self, kind: &Kind, role: Role) -> Option<(&str, u32)> {
+        match kind {
+            Kind::Admission | Kind::EmergencyVisit => {
+                let words = self.requests.documents.get(&role)?;
+                Some((words, self.requests.hours))
+            }
+            Kind::Message(name) => {
+                let rule = self.messages.get(name)?;
+                Some((rule.asks.as_deref()?, rule.answer_hours))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether « PRIS EN CHARGE » is asked for on that kind of message.
+    pub fn confirms(&self, name: &MessageName) -> bool {
+        self.messages.get(name).is_some_and(|rule| rule.confirm)
     }
 
     /// How long a notice of that kind waits when it is decided at `now`, legal time.
@@ -276,6 +331,8 @@ impl Rules {
             // What was seen is taken back at once; somebody who ran away is looked for at once.
             None => 0,
             _ if *kind == Kind::UnauthorisedExit => 0,
+            // Somebody wrote it: there is nothing to correct.
+            Some(Slot::Message) => 0,
             Some(Slot::Discharge | Slot::FollowUp) => {
                 let weekend = matches!(now.weekday(), Weekday::Saturday | Weekday::Sunday);
                 if weekend || !(8..17).contains(&now.hour()) {
@@ -317,7 +374,10 @@ fn defaults() -> BTreeMap<Kind, NoticeRule> {
         Coordination, FamilyDoctor, HomeCareService, HomeHospitalisation, HomeNurse, NursingHome,
         Pharmacy,
     };
-    use Weight::{Normal, Urgent, UrgentAfterHours, UrgentAfterHoursIfToldOfEntry, UrgentIfCare};
+    use Weight::{
+        Normal, NormalIfUnprepared, Urgent, UrgentAfterHours, UrgentAfterHoursIfToldOfEntry,
+        UrgentIfCare,
+    };
     let at_home =
         |weight| [HomeNurse, HomeCareService, HomeHospitalisation].map(|role| (role, weight));
     let rule = |pairs: &[(Role, Weight)], carers: Option<Weight>| NoticeRule {
@@ -344,6 +404,8 @@ fn defaults() -> BTreeMap<Kind, NoticeRule> {
                 &[
                     (FamilyDoctor, Normal),
                     (NursingHome, Urgent),
+                    // It is asked for what it delivered.
+                    (Pharmacy, NormalIfUnprepared),
                     (Coordination, Normal),
                 ],
                 Some(Urgent),

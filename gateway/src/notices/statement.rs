@@ -12,6 +12,7 @@ use super::decision::Silence;
 use super::episode::Episode;
 use super::french::Moment;
 use super::kind::{Kind, Slot};
+use super::message::Said;
 use super::movement::{movement_keys, shares_key, subject};
 use super::rules::Rules;
 
@@ -48,6 +49,9 @@ pub struct Statement {
     /// Code of the unit responsible (ZBE-7, else ZBE-8). Shown only under a name that the site
     /// gave it.
     pub unit: Option<String>,
+    /// For a message: what it says.
+    #[serde(default)]
+    pub message: Option<Said>,
 }
 
 /// Where the person goes.
@@ -86,6 +90,14 @@ pub enum Lateness {
 }
 
 impl Statement {
+    /// What it is called, in French.
+    pub fn label(&self) -> &str {
+        match &self.message {
+            Some(said) => &said.title,
+            None => self.kind.label(),
+        }
+    }
+
     /// Whether a reader of one would learn nothing from the other.
     pub fn says_the_same(&self, other: &Statement, rules: &Rules) -> bool {
         if self.kind != other.kind {
@@ -516,6 +528,7 @@ fn describe(event: &AdtEvent, kind: Kind, destination: Destination) -> Result<St
         after_emergency: false,
         expected_return: None,
         unit: unit_code(event),
+        message: None,
     })
 }
 

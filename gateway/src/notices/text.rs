@@ -2,6 +2,8 @@
 //! and a foot that they share. First line a summary, « À FAIRE » last: readable in ten seconds on a
 //! telephone.
 
+use std::collections::BTreeMap;
+
 use liaison_directory_client::Rpps;
 use serde::Serialize;
 use time::macros::{date, datetime};
@@ -9,8 +11,10 @@ use time::macros::{date, datetime};
 use super::bundle;
 use super::circle::{Role, Target};
 use super::enclosure::Enclosures;
+use super::explain::named;
 use super::french::{Moment, numeric, ordinal};
 use super::kind::{ExpectedReply, Kind, Urgency};
+use super::message::{MessageName, MessageRule, Said};
 use super::number::NoticeNumber;
 use super::pages::{PageError, Pages};
 use super::person::Person;
@@ -40,10 +44,7 @@ impl Page<'_> {
         };
         let lead = match (self.planned.kind, &self.planned.earlier) {
             (Kind::Cancellation { of }, _) => {
-                format!(
-                    "ANNULE l'avis n° {of} ({})",
-                    self.planned.statement.kind.label()
-                )
+                format!("ANNULE l'avis n° {of} ({})", self.planned.statement.label())
             }
             (_, Some(earlier)) => {
                 format!(
@@ -72,6 +73,14 @@ impl Page<'_> {
         found
     }
 
+    /// What the recipient is asked for, unless it came already, and for how many hours.
+    pub(super) fn asks(&self) -> Option<(&str, u32)> {
+        let Recipient { role, target, .. } = self.recipient;
+        let label = format!("{} {}", role.label(), named(target));
+        let came = self.enclosed.answered.contains(&label);
+        self.rules.asks(&self.planned.kind, *role).filter(|_| !came)
+    }
+
     /// The body.
     ///
     /// # Errors
@@ -81,10 +90,17 @@ impl Page<'_> {
     }
 
     fn body_by(&self, pages: &Pages) -> Result<String, PageError> {
-        let name = format!("notices/{}.txt", self.planned.kind.name());
-        let mut text = pages.render(&name, self.view())?;
+        let mut text = pages.render(&self.planned.kind.template(), self.view())?;
         text.push('\n');
         Ok(text)
+    }
+
+    /// What the notice is called, without what it states.
+    pub(super) fn name(&self) -> &str {
+        match self.planned.kind {
+            Kind::Message(_) => self.planned.statement.label(),
+            ref kind => kind.label(),
+        }
     }
 
     fn title(&self) -> String {
@@ -108,6 +124,7 @@ impl Page<'_> {
                     None => format!("Permission du {from}"),
                 }
             }
+            (Kind::Message(_), _) => statement.label().to_owned(),
             (kind, _) => kind.label().to_owned(),
         }
     }
@@ -162,7 +179,13 @@ impl Page<'_> {
                 recipient.role,
                 Role::HomeNurse | Role::HomeCareService | Role::HomeHospitalisation
             ),
-            reply: planned.expected_reply(recipient.role),
+            asks: self.asks().map(|asked| asked.0.to_owned()),
+            fields: statement
+                .message
+                .as_ref()
+                .map(|said| said.fields.clone())
+                .unwrap_or_default(),
+            reply: planned.expected_reply(recipient.role, rules),
         }
     }
 
@@ -220,6 +243,8 @@ struct View {
     no_family_doctor: bool,
     role: Role,
     at_home: bool,
+    asks: Option<String>,
+    fields: BTreeMap<String, String>,
     reply: ExpectedReply,
 }
 
@@ -240,24 +265,60 @@ pub(crate) struct TaskView {
     pub(crate) waiting_for: Vec<String>,
 }
 
+/// What a text about mail to the ward sees: `answers/*.txt`, which its author reads, and
+/// `tasks/mail.txt`, `tasks/missing.txt`, which the ward reads.
+#[derive(Serialize)]
+pub(crate) struct MailView {
+    /// What it is called.
+    pub(crate) title: String,
+    /// `answer`, `message`, `incoming` or `unmatched`; for what is missing `answers` or
+    /// `unhandled`.
+    pub(crate) state: &'static str,
+    /// The number that people quote: of the notice that it answers, or its own.
+    pub(crate) number: String,
+    /// The hospital's own number of the stay; empty where that is not known. Shown to the ward.
+    pub(crate) visit: String,
+    /// Who wrote: a role, or an address.
+    pub(crate) author: String,
+    /// How many files came with it.
+    pub(crate) files: u32,
+    /// When it came, or was asked for.
+    pub(crate) at: String,
+    /// How many were asked, and have answered.
+    pub(crate) asked: usize,
+    /// See `asked`.
+    pub(crate) answered: usize,
+    /// Who has not answered yet.
+    pub(crate) missing: Vec<String>,
+    /// The hospital, and the number that answers day and night.
+    pub(crate) hospital: String,
+    /// See `hospital`; empty where there is none.
+    pub(crate) phone: String,
+}
+
 /// Renders every kind for every role, as first notice, correction and cancellation, and every
 /// task, with a made-up person.
 ///
 /// # Errors
 /// The first [`PageError`].
-pub(super) fn try_all(pages: &Pages) -> Result<(), PageError> {
-    let rules = Rules::of(Hospital {
+pub(super) fn try_all(
+    pages: &Pages,
+    messages: &BTreeMap<MessageName, MessageRule>,
+) -> Result<(), PageError> {
+    let mut rules = Rules::of(Hospital {
         name: "CH d'Essai".to_owned(),
         phone: Some("01 00 00 00 00".to_owned()),
         ..Hospital::default()
     });
+    rules.messages.clone_from(messages);
     let number = NoticeNumber::new(date!(2026 - 11 - 21), 45);
     let Ok(target) = Rpps::parse("00000000000").map(Target::Rpps) else {
         return Ok(());
     };
-    for kind in Kind::STATED {
+    let own = messages.keys().copied().map(Kind::Message);
+    for kind in Kind::STATED.into_iter().chain(own) {
         for role in Role::ALL {
-            for planned in made_up(kind, number) {
+            for planned in made_up((kind, messages), number) {
                 let recipient = Recipient {
                     role,
                     target: target.clone(),
@@ -293,10 +354,56 @@ pub(super) fn try_all(pages: &Pages) -> Result<(), PageError> {
         };
         pages.render("tasks/ward_task.txt", view)?;
     }
+    try_mail(pages)
+}
+
+fn try_mail(pages: &Pages) -> Result<(), PageError> {
+    let texts = [
+        ("answers/incoming.txt", "incoming"),
+        ("answers/unmatched.txt", "unmatched"),
+        ("tasks/mail.txt", "answer"),
+        ("tasks/mail.txt", "message"),
+        ("tasks/mail.txt", "incoming"),
+        ("tasks/mail.txt", "unmatched"),
+        ("tasks/missing.txt", "answers"),
+        ("tasks/missing.txt", "unhandled"),
+    ];
+    for (name, state) in texts {
+        for visit in ["", "1"] {
+            let view = MailView {
+                title: "Essai".to_owned(),
+                state,
+                number: "2026-11-21-0045".to_owned(),
+                visit: visit.to_owned(),
+                author: "EHPAD".to_owned(),
+                files: 1,
+                at: "lundi".to_owned(),
+                asked: 2,
+                answered: 1,
+                missing: vec!["EHPAD".to_owned()],
+                hospital: "CH d'Essai".to_owned(),
+                phone: String::new(),
+            };
+            pages.render(name, view)?;
+        }
+    }
     Ok(())
 }
 
-fn made_up(kind: Kind, number: NoticeNumber) -> [Planned; 3] {
+fn made_up(
+    (kind, messages): (Kind, &BTreeMap<MessageName, MessageRule>),
+    number: NoticeNumber,
+) -> [Planned; 3] {
+    let message = match kind {
+        Kind::Message(name) => messages.get(&name).map(|rule| Said {
+            title: rule.title.clone(),
+            fields: rule
+                .names()
+                .map(|field| (field.to_owned(), "essai".to_owned()))
+                .collect(),
+        }),
+        _ => None,
+    };
     let at = Moment {
         at: datetime!(2026-11-21 20:30),
         has_time: true,
@@ -315,6 +422,7 @@ fn made_up(kind: Kind, number: NoticeNumber) -> [Planned; 3] {
             after_emergency: false,
             expected_return: Some(at),
             unit: None,
+            message,
         },
         earlier: None,
         recipients: Vec::new(),
@@ -347,8 +455,8 @@ fn correction(earlier: &Earlier, now: &Statement, rules: &Rules) -> String {
     if before.kind != now.kind {
         differences.push(format!(
             "« {} » au lieu de « {} »",
-            now.kind.label(),
-            before.kind.label()
+            now.label(),
+            before.label()
         ));
     }
     if !before.at.reads_as(&now.at) {
@@ -392,7 +500,7 @@ fn cancelled(earlier: &Earlier) -> String {
     format!(
         "l'avis n° {} ({}, {})",
         earlier.number,
-        statement.kind.label(),
+        statement.label(),
         statement.at.words()
     )
 }

@@ -19,6 +19,8 @@ pub enum Keyword {
     TakenCharge,
     /// « ARRIVÉE »: the person is here and the receiving team has them.
     Arrived,
+    /// No word, but a document: what the notice asked for.
+    Documents,
 }
 
 impl Keyword {
@@ -27,6 +29,7 @@ impl Keyword {
         match self {
             Self::TakenCharge => "pris en charge",
             Self::Arrived => "arrivée confirmée",
+            Self::Documents => "réponse avec document",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `liaison notice`: what a hospital's messages would give, and what waits for a person.
 
 mod circle;
+mod ward;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ use crate::error::CommandError;
 use crate::track::stamp;
 
 use circle::CircleCommand;
+use ward::WriteArguments;
 
 #[derive(Subcommand)]
 pub(crate) enum NoticeCommand {
@@ -43,6 +45,31 @@ pub(crate) enum NoticeCommand {
     /// The store of who looks after whom.
     #[command(subcommand)]
     Circle(CircleCommand),
+    /// Show what was asked of carers, who has answered, and what mail to the ward waits.
+    Answers {
+        /// The settings file of the gateway.
+        #[arg(long)]
+        config: PathBuf,
+        /// Only of this stay, by the hospital's own number (PV1-19).
+        #[arg(long)]
+        visit: Option<String>,
+        /// Print JSON, one object each.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Note that a person has handled a mail to the ward.
+    Handled {
+        /// Its number, as `answers` shows it.
+        number: String,
+        /// Who.
+        #[arg(long)]
+        by: String,
+        /// The settings file of the gateway.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Send a message about a stay to those around the patient.
+    Write(WriteArguments),
     /// Show the notices and drafts that wait for a person.
     Held {
         /// The settings file of the gateway.
@@ -81,6 +108,13 @@ pub(crate) async fn run(command: NoticeCommand) -> Result<(), CommandError> {
             json,
         } => explain(&files, config.as_deref(), json),
         NoticeCommand::Circle(command) => circle::run(command).await,
+        NoticeCommand::Answers {
+            config,
+            visit,
+            json,
+        } => ward::answers(&config, visit.as_deref(), json).await,
+        NoticeCommand::Handled { number, by, config } => ward::handled(&config, &number, &by).await,
+        NoticeCommand::Write(arguments) => ward::write(arguments).await,
         NoticeCommand::Held { config, json } => held(&config, json).await,
         NoticeCommand::Release { id, config, to } => release(&config, &id, to.as_deref()).await,
         NoticeCommand::Drop { id, config } => {

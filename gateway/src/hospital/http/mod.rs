@@ -5,19 +5,21 @@
 //! | `POST /fhir/$process-message` | a FHIR R4 message (Da Vinci Alerts, MedCom) | 201 and an OperationOutcome |
 //! | `POST /fhir` | a transaction with an Encounter and its Patient; DocumentReference and a List of MedicationStatement for the letter | the same |
 //! | `POST /v1/notices` | the JSON of [`plain`], with an `Idempotency-Key` | 201 and what it came to |
+//! | `POST /v1/messages` | a message about a stay, the JSON of `written`, with an `Idempotency-Key` | the same |
 //! | `GET /v1/openapi.json` | | what is described here, for programs |
 //!
 //! 201 leaves after the durable commit. What is wrong with a request is 4xx, with an
 //! OperationOutcome or a problem (RFC 9457) that repeats no value of it; a fault of ours is 503,
 //! and the client repeats: the same key, or the same message, is taken once.
 //!
-//! - [`access`]: which client calls, and what it may. `plain`: the JSON of our own. `reply`:
+//! - [`access`]: which client calls, and what it may. `plain`, `written`: the JSON of our own. `reply`:
 //!   answers. `once`: keys that were used.
 
 mod access;
 mod once;
 mod plain;
 mod reply;
+mod written;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,9 +47,10 @@ use tokio_rustls::TlsAcceptor;
 use super::feed::{Feed, Taken};
 use super::network::Network;
 use crate::GatewayError;
+use crate::notices::Origin;
 use crate::settings::{HttpScope, HttpSettings};
 use access::{Access, Caller};
-use once::{Key, Once};
+use once::{Key, Once, Work};
 use reply::Dialect;
 
 /// A hospital has a handful of systems, each with a few connections.
@@ -142,6 +145,7 @@ fn routes(desk: Desk, certificate: Option<Vec<u8>>) -> Router {
         .route("/fhir", post(take_bundle))
         .route("/fhir/", post(take_bundle))
         .route("/v1/notices", post(take_notice))
+        .route("/v1/messages", post(take_message))
         .layer(middleware::from_fn_with_state(desk.clone(), identify))
         .layer(Extension(access::Shown(certificate)));
     Router::new()
@@ -245,8 +249,14 @@ async fn take_bundle(
         }
     }
     if let Some(event) = event {
-        match desk.feed.take_once(event, body.to_vec(), key).await {
+        match desk
+            .feed
+            .take_once(Work::Event(Box::new(event)), body.to_vec(), key)
+            .await
+        {
             Ok(Once::Taken(taken)) => outcome = taken,
+            // An event is refused before it comes here.
+            Ok(Once::Refused(_)) => return reply::unavailable(Dialect::Fhir),
             Ok(Once::Reused) => return reply::reused(Dialect::Fhir),
             Err(error) => return fault_of_ours(&caller, Dialect::Fhir, &error),
         }
@@ -273,13 +283,52 @@ async fn take_notice(
             return reply::bad_request(Dialect::Plain, wrong.at, &wrong.detail);
         }
     };
-    match desk.feed.take_once(event, body.to_vec(), Some(key)).await {
+    take_work(&desk, &caller, (Work::Event(Box::new(event)), body, key)).await
+}
+
+async fn take_message(
+    State(desk): State<Desk>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let key = match Key::required(&headers, &caller, &body) {
+        Ok(key) => key,
+        Err(detail) => return reply::bad_request(Dialect::Plain, "Idempotency-Key", detail),
+    };
+    let now = legal_time(desk.feed.clock().now());
+    let (stay, message) = match written::read(&body, &caller, key.shown(), now) {
+        Ok(read) => read,
+        Err(wrong) => {
+            tracing::warn!(client = caller.name, reason = %wrong, "feed over HTTPS: message refused");
+            return reply::bad_request(Dialect::Plain, wrong.at, &wrong.detail);
+        }
+    };
+    let origin = Origin {
+        control_id: key.shown().to_owned(),
+        application: caller.name.clone(),
+        facility: caller.facility.clone(),
+    };
+    let work = Work::Message(stay, message, origin);
+    take_work(&desk, &caller, (work, body, key)).await
+}
+
+async fn take_work(
+    desk: &Desk,
+    caller: &Caller,
+    (work, body, key): (Work, Bytes, Key),
+) -> Response {
+    match desk.feed.take_once(work, body.to_vec(), Some(key)).await {
         Ok(Once::Taken(taken)) => {
-            said(&caller, &taken);
+            said(caller, &taken);
             reply::taken(Dialect::Plain, &taken)
         }
+        Ok(Once::Refused(unsent)) => {
+            tracing::warn!(client = caller.name, reason = %unsent, "feed over HTTPS: message refused");
+            reply::unsent(&unsent)
+        }
         Ok(Once::Reused) => reply::reused(Dialect::Plain),
-        Err(error) => fault_of_ours(&caller, Dialect::Plain, &error),
+        Err(error) => fault_of_ours(caller, Dialect::Plain, &error),
     }
 }
 

@@ -9,6 +9,9 @@ use sqlx::Row as _;
 use super::access::Caller;
 use crate::GatewayError;
 use crate::hospital::feed::{Effects, Feed, Taken};
+use crate::hospital::messages::Unsent;
+use crate::notices::message::Message;
+use crate::notices::{EpisodeKey, Origin};
 
 /// Longest key, in octets.
 const LONGEST: usize = 255;
@@ -21,10 +24,21 @@ pub(super) struct Key {
     body: Vec<u8>,
 }
 
+/// What a request asks for.
+#[derive(Clone)]
+pub(super) enum Work {
+    /// An event of a stay.
+    Event(Box<AdtEvent>),
+    /// A message about a stay.
+    Message(EpisodeKey, Message, Origin),
+}
+
 /// What a request with a key came to.
 pub(super) enum Once {
     /// Taken, now or when it first came.
     Taken(Taken),
+    /// Not taken: the request is at fault. Its key stays free.
+    Refused(Unsent),
     /// The key was used for another request.
     Reused,
 }
@@ -75,12 +89,17 @@ impl Feed {
     /// [`GatewayError`]: a fault of ours; nothing was kept.
     pub(super) async fn take_once(
         &self,
-        event: AdtEvent,
+        work: Work,
         raw: Vec<u8>,
         key: Option<Key>,
     ) -> Result<Once, GatewayError> {
-        let Some(key) = key else {
-            return self.take(event, raw).await.map(Once::Taken);
+        let (key, work) = match (key, work) {
+            (None, Work::Event(event)) => return self.take(*event, raw).await.map(Once::Taken),
+            (None, Work::Message(stay, message, _)) => {
+                let taken = self.write(stay, message).await?;
+                return Ok(taken.map_or_else(Once::Refused, Once::Taken));
+            }
+            (Some(key), work) => (key, work),
         };
         let parts = std::sync::Arc::clone(&self.0);
         let now = self.0.clock.now();
@@ -110,7 +129,18 @@ impl Feed {
                         };
                         return Ok::<_, GatewayError>((once, effects));
                     }
-                    let taken = parts.commit(tx, (&event, &raw), &mut effects).await?;
+                    let taken = match &work {
+                        Work::Event(event) => {
+                            parts.commit(tx, (event, &raw), &mut effects).await?
+                        }
+                        Work::Message(stay, message, origin) => {
+                            let written = (stay, message);
+                            match parts.write_message(tx, written, origin, &mut effects).await? {
+                                Ok(taken) => taken,
+                                Err(unsent) => return Ok((Once::Refused(unsent), effects)),
+                            }
+                        }
+                    };
                     sqlx::query(
                         "INSERT INTO http_request (request_key, body_key, answered_at, outcome, notices)
                          VALUES ($1, $2, $3, $4, $5)",

@@ -352,7 +352,7 @@ fn place(at: &'static str, finess: Option<&String>) -> Result<Option<Finess>, Wr
     }
 }
 
-fn named(at: &'static str, text: &str) -> Result<String, Wrong> {
+pub(super) fn named(at: &'static str, text: &str) -> Result<String, Wrong> {
     let text = text.trim();
     let formed = (1..=64).contains(&text.len()) && !text.chars().any(char::is_control);
     match formed {
@@ -381,7 +381,7 @@ fn moment(at: &'static str, text: &str) -> Result<Timestamp, Wrong> {
     })
 }
 
-fn wrong(at: &'static str, detail: &str) -> Wrong {
+pub(super) fn wrong(at: &'static str, detail: &str) -> Wrong {
     Wrong {
         at,
         detail: detail.to_owned(),
@@ -389,7 +389,7 @@ fn wrong(at: &'static str, detail: &str) -> Wrong {
 }
 
 /// serde quotes values of the wrong type; its place alone is told.
-fn unreadable(error: &serde_json::Error) -> Wrong {
+pub(super) fn unreadable(error: &serde_json::Error) -> Wrong {
     let detail = format!(
         "line {}, column {}: it is no JSON, or not the object that /v1/openapi.json describes",
         error.line(),

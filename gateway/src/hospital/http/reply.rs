@@ -7,6 +7,7 @@ use liaison_hl7::fhir::Fault;
 use serde_json::{Value, json};
 
 use crate::hospital::feed::Taken;
+use crate::hospital::messages::Unsent;
 
 /// The description of the port (OpenAPI 3.1).
 const OPENAPI: &str = include_str!("openapi.json");
@@ -55,6 +56,19 @@ pub(super) fn bad_request(dialect: Dialect, at: &str, detail: &str) -> Response 
         dialect,
         (StatusCode::BAD_REQUEST, "bad-request", "invalid"),
         &detail,
+    )
+}
+
+/// A message that cannot be sent: no such stay, or not what its kind needs.
+pub(super) fn unsent(unsent: &Unsent) -> Response {
+    let (status, kind) = match unsent {
+        Unsent::NoStay => (StatusCode::NOT_FOUND, "no-such-stay"),
+        Unsent::Message(_) => (StatusCode::BAD_REQUEST, "bad-request"),
+    };
+    wrong(
+        Dialect::Plain,
+        (status, kind, "invalid"),
+        &unsent.to_string(),
     )
 }
 
@@ -176,6 +190,7 @@ mod tests {
         for page in [
             "/fhir",
             "/fhir/$process-message",
+            "/v1/messages",
             "/v1/notices",
             "/v1/openapi.json",
         ] {

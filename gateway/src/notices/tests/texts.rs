@@ -36,7 +36,7 @@ fn an_admission_reads_so() {
         "ENTRÉE À L'HÔPITAL - avis n° 2026-11-21-0045 (1re version)\n\
          Mme OCTAVIE ESSAI (usage FICTIVE), née le 12/05/1938 - INS : 000000000000191\n\
          Entrée le lundi 16/11/2026 à 14 h 30, par les urgences (saisie à 14 h 35) - Service hospitalier, CH d'Essai - tél. 24 h/24 : 01 00 00 00 00\n\
-         À FAIRE : transmettre au service les antécédents et le traitement en cours ; répondre « PRIS EN CHARGE » ou appeler le numéro ci-dessus.\n"
+         À FAIRE : répondre à ce message en joignant les antécédents et le traitement en cours ; sinon répondre « PRIS EN CHARGE » ou appeler le numéro ci-dessus.\n"
     );
     let nurse = to(&entry, Kind::Admission, Role::HomeNurse);
     assert!(
