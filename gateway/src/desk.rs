@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use liaison_base::clock::{Clock as _, SystemClock};
+use liaison_base::clock::{Clock as _, SystemClock, millis};
 use liaison_mail::{Address, EnvelopeId};
 use liaison_smime::Certificate;
 use liaison_store::Store;
 use liaison_store::body::Bodies;
 use time::OffsetDateTime;
 
+use crate::hospital::back::{self, Untold};
 use crate::hospital::circle_import;
 use crate::hospital::circles::Imported;
 use crate::hospital::feed::{Feed, Taken};
@@ -27,6 +28,7 @@ use crate::{GatewayError, SCHEMAS, Settings};
 
 /// The desk of who decides about what is held.
 pub struct Desk {
+    store: Store,
     feed: Option<Feed>,
     drafts: Drafts,
     partners: Partners,
@@ -71,7 +73,7 @@ impl Desk {
             Some(hospital) => {
                 let (rules, circle) = crate::notice_rules(settings)?;
                 let feed = Feed::new(
-                    store,
+                    store.clone(),
                     &vault,
                     (drafts.clone(), notifications),
                     (rules, circle, hospital.sender.clone()),
@@ -84,6 +86,7 @@ impl Desk {
             }
         };
         Ok(Desk {
+            store,
             feed,
             drafts,
             partners,
@@ -132,6 +135,23 @@ impl Desk {
             Some(feed) => feed.handled(number, by).await,
             None => Ok(false),
         }
+    }
+
+    /// What the hospital's system has not taken of what became of notices, oldest first, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database cannot be read.
+    pub async fn untold(&self, limit: i64) -> Result<Vec<Untold>, GatewayError> {
+        back::untold(&self.store, limit).await
+    }
+
+    /// Has that told again from now on, also what had been refused too often. Gives how much.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database cannot be written.
+    pub async fn tell_again(&self) -> Result<u64, GatewayError> {
+        back::tell_again(&self.store, millis(SystemClock.now())).await
     }
 
     /// Sends a message about a stay. `None` when the gateway has no hospital.

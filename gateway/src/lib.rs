@@ -239,7 +239,7 @@ impl Gateway {
         if let (Some(hospital), Some(feed)) = (&settings.hospital, self.0.feed.clone()) {
             if let Some(back) = &hospital.back {
                 let (store, clock) = (self.0.store.clone(), Arc::clone(&self.0.clock));
-                let back = hospital::back::Back::new(back, store, clock)?;
+                let back = hospital::back::Back::new(back, &hospital.back_pace, store, clock)?;
                 shutdown.spawn(back.run(shutdown.clone()));
             }
             shutdown.spawn(feed.clone().run(shutdown.clone()));

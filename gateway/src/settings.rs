@@ -147,6 +147,9 @@ pub struct HospitalSettings {
     /// How the hospital's system is told what became of each notice; absent: not at all.
     #[serde(default)]
     pub back: Option<BackSettings>,
+    /// How patient the gateway is with that system.
+    #[serde(default)]
+    pub back_pace: BackPace,
     /// The address that notices are sent from; it must have an identity and a mailbox here.
     pub sender: Address,
     /// The telephone number, answered day and night, that notices give.
@@ -249,6 +252,25 @@ pub enum BackSettings {
         #[serde(default)]
         token: Option<PathBuf>,
     },
+}
+
+/// How patient a gateway is with the hospital's system that it tells.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackPace {
+    /// Seconds that a connection, and an answer, may take.
+    pub answer_seconds: u64,
+    /// Seconds before news is told again that was not taken; doubled each time, up to 15 minutes.
+    pub retry_seconds: u64,
+}
+
+impl Default for BackPace {
+    fn default() -> Self {
+        Self {
+            answer_seconds: 30,
+            retry_seconds: 5,
+        }
+    }
 }
 
 /// Where reports of medication errors arrive.

@@ -20,23 +20,22 @@ use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Row as _};
 use std::sync::Arc;
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::GatewayError;
-use crate::settings::BackSettings;
+use crate::settings::{BackPace, BackSettings};
 use crate::tracking::State;
 
 /// How often news is looked for.
 const LOOK: Duration = Duration::from_secs(1);
 /// News told on one connection.
 const AT_ONCE: i64 = 50;
-/// Longest wait for a connection or an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Wait before the first retry; doubled each time up to [`LONGEST_WAIT`].
-const FIRST_WAIT: i64 = 5_000;
+/// After so many refusals a piece of news waits for a person: some four hours.
+const MOST_REFUSALS: i64 = 20;
 /// Longest wait between two tries.
 const LONGEST_WAIT: i64 = 15 * 60_000;
 /// Longest acknowledgement.
@@ -95,6 +94,10 @@ pub(crate) struct Back {
     store: Store,
     clock: Arc<dyn Clock>,
     way: Way,
+    /// Longest wait for a connection or an answer.
+    patience: Duration,
+    /// Wait before the first retry, in milliseconds; doubled each time up to [`LONGEST_WAIT`].
+    first_wait: i64,
 }
 
 enum Way {
@@ -114,8 +117,76 @@ enum Way {
 enum Told {
     /// The system has it.
     Yes,
-    /// The system refuses it for good.
-    Never(String),
+    /// The system refuses this piece of news (AE, AR, 4xx). Engines also say so of faults of their
+    /// own, so it is told again, alone, and in the end kept for a person to see.
+    Refused(String),
+}
+
+/// A piece of news that the hospital's system has not taken, for the command line.
+#[derive(Clone, Debug)]
+pub struct Untold {
+    /// The notice's number.
+    pub number: String,
+    /// Who it is about: role and RPPS, FINESS or address.
+    pub wanted: String,
+    /// What became of the notice.
+    pub state: State,
+    /// Since when.
+    pub since: OffsetDateTime,
+    /// How often it was told.
+    pub attempts: i64,
+    /// What the hospital's system last answered, or why it could not be reached.
+    pub answer: String,
+    /// Whether it is told again by itself.
+    pub is_due_again: bool,
+}
+
+/// What the hospital's system has not taken, oldest first, at most `limit`.
+pub(crate) async fn untold(store: &Store, limit: i64) -> Result<Vec<Untold>, GatewayError> {
+    sqlx::query(
+        "SELECT h.state, h.at, h.attempts, h.answer, h.next_attempt_at, t.number, r.wanted
+         FROM hospital_return h
+         JOIN tracked t ON t.envelope = h.envelope
+         JOIN tracked_recipient r ON r.envelope = h.envelope AND r.address = h.recipient
+         WHERE h.told_at IS NULL ORDER BY h.at, h.state LIMIT $1",
+    )
+    .bind(limit)
+    .fetch_all(store.read())
+    .await?
+    .iter()
+    .map(|row| {
+        let answer: Option<String> = row.try_get("answer")?;
+        let next: i64 = row.try_get("next_attempt_at")?;
+        Ok(Untold {
+            number: row.try_get("number")?,
+            wanted: row.try_get("wanted")?,
+            state: State::from_rank(row.try_get("state")?)
+                .ok_or(GatewayError::Stored("state of a recipient"))?,
+            since: from_millis(row.try_get("at")?),
+            attempts: row.try_get("attempts")?,
+            answer: answer.unwrap_or_default(),
+            is_due_again: next != i64::MAX,
+        })
+    })
+    .collect()
+}
+
+/// Has what was refused told again from now on. Gives how many pieces of news that is.
+pub(crate) async fn tell_again(store: &Store, now: i64) -> Result<u64, GatewayError> {
+    store
+        .write(move |tx| {
+            Box::pin(async move {
+                let again = sqlx::query(
+                    "UPDATE hospital_return SET next_attempt_at = $1, attempts = 0
+                     WHERE told_at IS NULL",
+                )
+                .bind(now)
+                .execute(tx)
+                .await?;
+                Ok::<_, GatewayError>(again.rows_affected())
+            })
+        })
+        .await
 }
 
 impl Back {
@@ -123,9 +194,12 @@ impl Back {
     /// [`GatewayError`] naming the setting or file that cannot be used.
     pub(crate) fn new(
         settings: &BackSettings,
+        pace: &BackPace,
         store: Store,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, GatewayError> {
+        let patience = Duration::from_secs(pace.answer_seconds.max(1));
+        let first_wait = i64::try_from(pace.retry_seconds.max(1)).unwrap_or(5) * 1000;
         let setting = |cause: String| GatewayError::Setting {
             key: "hospital.back",
             cause,
@@ -164,7 +238,7 @@ impl Back {
             } => {
                 let client = reqwest::Client::builder()
                     .tls_backend_preconfigured(tls::client(tls::anchors(anchors)?)?)
-                    .timeout(PATIENCE)
+                    .timeout(patience)
                     .redirect(reqwest::redirect::Policy::none())
                     .build()
                     .map_err(|error| setting(error.to_string()))?;
@@ -184,7 +258,13 @@ impl Back {
                 }
             }
         };
-        Ok(Self { store, clock, way })
+        Ok(Self {
+            store,
+            clock,
+            way,
+            patience,
+            first_wait,
+        })
     }
 
     /// Works until a shutdown is asked for.
@@ -210,7 +290,7 @@ impl Back {
             let told = match &self.way {
                 Way::Zam { to, tls } => {
                     if line.is_none() {
-                        line = match connect(to, tls.as_ref()).await {
+                        line = match connect(to, tls.as_ref(), self.patience).await {
                             Ok(open) => Some(open),
                             Err(reason) => return self.postpone(&news, reason).await,
                         };
@@ -223,18 +303,10 @@ impl Back {
                 Way::Http { .. } => self.post(&news).await,
             };
             match told {
-                Ok(told) => {
-                    if let Told::Never(reason) = told {
-                        tracing::warn!(
-                            envelope = news.envelope,
-                            reason,
-                            "the hospital system refuses news; not repeated"
-                        );
-                    }
-                    self.forget(&news)
-                        .await
-                        .map_err(|error| error.to_string())?;
-                }
+                Ok(told) => self
+                    .keep(&news, told)
+                    .await
+                    .map_err(|error| error.to_string())?,
                 Err(reason) => return self.postpone(&news, reason).await,
             }
         }
@@ -275,24 +347,46 @@ impl Back {
         .collect()
     }
 
-    async fn forget(&self, news: &News) -> Result<(), GatewayError> {
+    async fn keep(&self, news: &News, told: Told) -> Result<(), GatewayError> {
         let key = (
             news.envelope.clone(),
             news.recipient.clone(),
             news.state.rank(),
         );
+        let now = millis(self.clock.now());
+        let (told_at, next, answer) = match told {
+            // The row stays, never due again: the same news is not noted twice.
+            Told::Yes => (Some(now), i64::MAX, None),
+            Told::Refused(answer) => {
+                let next = match news.attempts + 1 < MOST_REFUSALS {
+                    true => now + self.wait(news.attempts),
+                    false => i64::MAX,
+                };
+                tracing::warn!(
+                    envelope = news.envelope,
+                    answer,
+                    again = next != i64::MAX,
+                    "the hospital system refuses news; see liaison notice back"
+                );
+                (None, next, Some(answer))
+            }
+        };
         self.store
             .write(move |tx| {
+                let (key, answer) = (key.clone(), answer.clone());
                 Box::pin(async move {
-                    // The row stays, never due again: the same news is not noted twice.
                     sqlx::query(
-                        "UPDATE hospital_return SET next_attempt_at = $4
+                        "UPDATE hospital_return
+                         SET next_attempt_at = $4, told_at = $5, answer = COALESCE($6, answer),
+                             attempts = attempts + 1
                          WHERE envelope = $1 AND recipient = $2 AND state = $3",
                     )
                     .bind(key.0)
                     .bind(key.1)
                     .bind(key.2)
-                    .bind(i64::MAX)
+                    .bind(next)
+                    .bind(told_at)
+                    .bind(answer)
                     .execute(tx)
                     .await?;
                     Ok::<_, GatewayError>(())
@@ -301,20 +395,41 @@ impl Back {
             .await
     }
 
+    /// The wait after so many tries, in milliseconds.
+    fn wait(&self, attempts: i64) -> i64 {
+        self.first_wait
+            .saturating_mul(1 << attempts.clamp(0, 16))
+            .min(LONGEST_WAIT)
+    }
+
     /// Tries again later, and says why.
     async fn postpone(&self, news: &News, reason: String) -> Result<(), String> {
-        let wait = FIRST_WAIT
-            .saturating_mul(1 << news.attempts.clamp(0, 16))
-            .min(LONGEST_WAIT);
-        let until = millis(self.clock.now()) + wait;
+        let until = millis(self.clock.now()) + self.wait(news.attempts);
+        let key = (
+            news.envelope.clone(),
+            news.recipient.clone(),
+            news.state.rank(),
+        );
+        let answer = reason.clone();
         // Whatever is due waits with it: the order of news is the order of events.
         let kept: Result<(), GatewayError> = self
             .store
             .write(move |tx| {
+                let (key, answer) = (key.clone(), answer.clone());
                 Box::pin(async move {
                     sqlx::query(
-                        "UPDATE hospital_return SET attempts = attempts + 1, next_attempt_at = $1
-                         WHERE next_attempt_at < $1",
+                        "UPDATE hospital_return SET attempts = attempts + 1, answer = $4
+                         WHERE envelope = $1 AND recipient = $2 AND state = $3",
+                    )
+                    .bind(key.0)
+                    .bind(key.1)
+                    .bind(key.2)
+                    .bind(answer)
+                    .execute(&mut *tx)
+                    .await?;
+                    sqlx::query(
+                        "UPDATE hospital_return SET next_attempt_at = $1
+                         WHERE next_attempt_at < $1 AND told_at IS NULL",
                     )
                     .bind(until)
                     .execute(tx)
@@ -364,7 +479,7 @@ impl Back {
             status
                 if status.is_client_error() && ![401, 403, 408, 429].contains(&status.as_u16()) =>
             {
-                Ok(Told::Never(status.to_string()))
+                Ok(Told::Refused(status.to_string()))
             }
             status => Err(status.to_string()),
         }
@@ -421,6 +536,7 @@ fn task(news: &News) -> Value {
 struct Line {
     stream: Box<dyn Duplex>,
     decoder: Decoder,
+    patience: Duration,
 }
 
 trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -429,6 +545,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 async fn connect(
     to: &str,
     tls: Option<&(TlsConnector, ServerName<'static>)>,
+    patience: Duration,
 ) -> Result<Line, String> {
     let opening = async {
         let stream = TcpStream::connect(to).await.map_err(|e| e.to_string())?;
@@ -445,11 +562,12 @@ async fn connect(
         Ok(Line {
             stream,
             decoder: Decoder::new(LONGEST_ANSWER),
+            patience,
         })
     };
-    tokio::time::timeout(PATIENCE, opening)
+    tokio::time::timeout(patience, opening)
         .await
-        .unwrap_or_else(|_| Err("no connection within 30 s".to_owned()))
+        .unwrap_or_else(|_| Err("no connection in time".to_owned()))
 }
 
 impl Line {
@@ -460,6 +578,7 @@ impl Line {
         let tail: String = news.envelope.chars().rev().take(15).collect();
         let tail: String = tail.chars().rev().collect();
         let control_id = format!("L{}-{tail}", news.state.rank());
+        let patience = self.patience;
         let message = zam(news, &control_id);
         let exchange = async {
             self.stream
@@ -474,9 +593,9 @@ impl Line {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, exchange)
+        tokio::time::timeout(patience, exchange)
             .await
-            .unwrap_or_else(|_| Err("no acknowledgement within 30 s".to_owned()))
+            .unwrap_or_else(|_| Err("no acknowledgement in time".to_owned()))
     }
 
     async fn frame(&mut self) -> Result<Vec<u8>, String> {
@@ -540,7 +659,12 @@ fn verdict(answer: &[u8], control_id: &str) -> Option<Result<Told, String>> {
     }
     Some(match msa.field(1).bytes() {
         b"AA" | b"CA" => Ok(Told::Yes),
-        code => Ok(Told::Never(String::from_utf8_lossy(code).into_owned())),
+        // The code alone: what stands beside it may quote the message.
+        b"AE" => Ok(Told::Refused("AE".to_owned())),
+        b"AR" => Ok(Told::Refused("AR".to_owned())),
+        b"CE" => Ok(Told::Refused("CE".to_owned())),
+        b"CR" => Ok(Told::Refused("CR".to_owned())),
+        _ => Err("an acknowledgement without a code (MSA-1)".to_owned()),
     })
 }
 
@@ -564,7 +688,7 @@ mod tests {
         ));
         assert!(matches!(
             verdict(&ack("AR", "L6-x"), "L6-x"),
-            Some(Ok(Told::Never(_)))
+            Some(Ok(Told::Refused(_)))
         ));
         assert!(verdict(&ack("AA", "L6-stale"), "L6-x").is_none());
         assert!(matches!(verdict(b"hello", "L6-x"), Some(Err(_))));

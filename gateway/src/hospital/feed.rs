@@ -33,6 +33,7 @@ pub const SCHEMA: Schema = Schema {
         include_str!("0004_letter.sql"),
         include_str!("0005_http.sql"),
         include_str!("0006_answers.sql"),
+        include_str!("0007_back.sql"),
     ],
 };
 

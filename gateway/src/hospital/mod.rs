@@ -18,6 +18,7 @@
 //! - [`care_circles`]: the file of who looks after whom. [`circle_import`]: the same as a table.
 //! - [`circles`]: the store of who looks after whom.
 
+pub mod back;
 pub mod care_circles;
 pub mod circle_import;
 pub mod circles;
@@ -29,7 +30,6 @@ pub mod network;
 pub mod requests;
 
 mod answer;
-pub(crate) mod back;
 mod departure;
 mod documents;
 mod drop_folder;

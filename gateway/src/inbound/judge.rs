@@ -17,6 +17,9 @@ const OURS: &str = "X-Liaison-";
 /// a clinician about it, and none answers somebody whom nothing proves.
 const RECEIPT: &str = "Disposition-Notification-To";
 
+/// The verdict of a message whose author, key and headers all agree.
+pub(super) const VERIFIED: &str = "verified";
+
 /// An opened message with its verdict.
 pub(super) struct Judged {
     /// What the mailbox shows.
@@ -82,7 +85,7 @@ pub(super) fn judge(
     }
     let verdict = match (&author, opened.headers().findings.is_empty()) {
         (Some(_), _) if is_held => "key changed",
-        (Some(_), true) => "verified",
+        (Some(_), true) => VERIFIED,
         (Some(_), false) => "outer header differs",
         (None, _) => "not verified",
     };

@@ -176,7 +176,7 @@ impl Inbound {
             .0
             .hospital
             .as_ref()
-            .filter(|feed| feed.reads(recipient))
+            .filter(|feed| judged.verdict == judge::VERIFIED && feed.reads(recipient))
             .zip(judged.author.as_ref())
             .and_then(|(feed, author)| {
                 let mail = WardMail::read(&arrival.envelope.id, author, &judged.message)?;

@@ -458,25 +458,14 @@ fn defaults() -> BTreeMap<Kind, NoticeRule> {
             Kind::UnauthorisedExit,
             rule(&[(FamilyDoctor, Urgent), (NursingHome, Urgent)], None),
         ),
-        (
-            Kind::Death,
-            rule(
-                &[
-                    (FamilyDoctor, Normal),
-                    (NursingHome, Normal),
-                    (Pharmacy, Normal),
-                ],
-                Some(Normal),
-            ),
-        ),
     ])
     .into_iter()
     .chain(leaves_and_later())
     .collect()
 }
 
-/// The rows of leaves, and of what comes when the person has left.
-fn leaves_and_later() -> [(Kind, NoticeRule); 4] {
+/// The rows of deaths and leaves, and of what comes when the person has left.
+fn leaves_and_later() -> [(Kind, NoticeRule); 5] {
     use Role::{
         FamilyDoctor, HomeCareService, HomeHospitalisation, HomeNurse, NursingHome, Pharmacy,
     };
@@ -488,7 +477,17 @@ fn leaves_and_later() -> [(Kind, NoticeRule); 4] {
         let carers = [NursingHome, HomeNurse, HomeCareService, HomeHospitalisation];
         rule(&carers.map(|role| (role, InfoIfCare)))
     };
+    let carers = [HomeNurse, HomeCareService, HomeHospitalisation];
+    let all = [FamilyDoctor, NursingHome, Pharmacy]
+        .into_iter()
+        .chain(carers);
     [
+        (
+            Kind::Death,
+            NoticeRule {
+                to: all.map(|role| (role, Normal)).collect(),
+            },
+        ),
         (
             Kind::Letter,
             rule(&[

@@ -68,6 +68,18 @@ pub(crate) enum NoticeCommand {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Show what the hospital's system has not taken of what became of notices.
+    Back {
+        /// The settings file of the gateway.
+        #[arg(long)]
+        config: PathBuf,
+        /// Have it told again from now on, also what was refused too often.
+        #[arg(long)]
+        again: bool,
+        /// Print JSON, one object each.
+        #[arg(long)]
+        json: bool,
+    },
     /// Send a message about a stay to those around the patient.
     Write(WriteArguments),
     /// Show the notices and drafts that wait for a person.
@@ -114,6 +126,11 @@ pub(crate) async fn run(command: NoticeCommand) -> Result<(), CommandError> {
             json,
         } => ward::answers(&config, visit.as_deref(), json).await,
         NoticeCommand::Handled { number, by, config } => ward::handled(&config, &number, &by).await,
+        NoticeCommand::Back {
+            config,
+            again,
+            json,
+        } => ward::back(&config, again, json).await,
         NoticeCommand::Write(arguments) => ward::write(arguments).await,
         NoticeCommand::Held { config, json } => held(&config, json).await,
         NoticeCommand::Release { id, config, to } => release(&config, &id, to.as_deref()).await,

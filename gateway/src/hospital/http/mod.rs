@@ -309,7 +309,7 @@ async fn take_message(
         application: caller.name.clone(),
         facility: caller.facility.clone(),
     };
-    let work = Work::Message(stay, message, origin);
+    let work = Work::Message(Box::new((stay, message, origin)));
     take_work(&desk, &caller, (work, body, key)).await
 }
 

@@ -30,7 +30,7 @@ pub(super) enum Work {
     /// An event of a stay.
     Event(Box<AdtEvent>),
     /// A message about a stay.
-    Message(EpisodeKey, Message, Origin),
+    Message(Box<(EpisodeKey, Message, Origin)>),
 }
 
 /// What a request with a key came to.
@@ -95,7 +95,8 @@ impl Feed {
     ) -> Result<Once, GatewayError> {
         let (key, work) = match (key, work) {
             (None, Work::Event(event)) => return self.take(*event, raw).await.map(Once::Taken),
-            (None, Work::Message(stay, message, _)) => {
+            (None, Work::Message(written)) => {
+                let (stay, message, _) = *written;
                 let taken = self.write(stay, message).await?;
                 return Ok(taken.map_or_else(Once::Refused, Once::Taken));
             }
@@ -133,7 +134,8 @@ impl Feed {
                         Work::Event(event) => {
                             parts.commit(tx, (event, &raw), &mut effects).await?
                         }
-                        Work::Message(stay, message, origin) => {
+                        Work::Message(whole) => {
+                            let (stay, message, origin) = &**whole;
                             let written = (stay, message);
                             match parts.write_message(tx, written, origin, &mut effects).await? {
                                 Ok(taken) => taken,

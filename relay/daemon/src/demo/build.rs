@@ -12,7 +12,7 @@ use liaison_certs_dev::SavedIdentity;
 use liaison_directory::import::{EntriesFile, OrganisationRow, PersonRow, RelayRow, ServiceRow};
 use liaison_directory_client::{CacheSettings, Host};
 use liaison_gateway::keys::SiteKey;
-use liaison_gateway::settings::{DropFolderSettings, HospitalSettings, ReportsSettings};
+use liaison_gateway::settings::{BackPace, DropFolderSettings, HospitalSettings, ReportsSettings};
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -247,6 +247,7 @@ impl Builder {
                 telephone: "01 00 00 00 00".to_owned(),
                 care_circles: Some(folder.join("care-circles.toml")),
                 back: None,
+                back_pace: BackPace::default(),
                 http: None,
                 allow: Vec::new(),
                 drop_folder: Some(DropFolderSettings {

@@ -1,4 +1,4 @@
-//! `liaison notice answers`, `handled`, `write`: what goes both ways between a ward and those
+//! `liaison notice answers`, `handled`, `back`, `write`: what goes both ways between a ward and those
 //! around its patients.
 
 use std::collections::BTreeMap;
@@ -157,6 +157,43 @@ pub(super) async fn handled(config: &Path, number: &str, by: &str) -> Result<(),
     Err(CommandError::Peer(format!(
         "no mail of that number waits: {number}; see `liaison notice answers`"
     )))
+}
+
+pub(super) async fn back(config: &Path, again: bool, json: bool) -> Result<(), CommandError> {
+    let desk = desk(config).await?;
+    if again {
+        say(&format!("{} told again", desk.tell_again().await?));
+        return Ok(());
+    }
+    let untold = desk.untold(MOST).await?;
+    for one in &untold {
+        say(&match json {
+            true => json!({
+                "number": one.number, "recipient": one.wanted, "state": one.state.to_string(),
+                "since": stamp(one.since), "attempts": one.attempts, "answer": one.answer,
+                "due_again": one.is_due_again,
+            })
+            .to_string(),
+            false => format!(
+                "{} {} {} {}: {} attempts, {}{}",
+                one.number,
+                one.wanted,
+                one.state,
+                stamp(one.since),
+                one.attempts,
+                one.answer,
+                if one.is_due_again {
+                    ""
+                } else {
+                    "; not told again by itself"
+                }
+            ),
+        });
+    }
+    if !json {
+        say(&format!("{} not told yet", untold.len()));
+    }
+    Ok(())
 }
 
 pub(super) async fn write(arguments: WriteArguments) -> Result<(), CommandError> {
