@@ -217,6 +217,7 @@ impl Gateway {
                 identities: Arc::clone(&self.0.identities),
                 directory: Arc::clone(&self.0.directory),
                 drafts: self.0.drafts.clone(),
+                partners: self.0.partners.clone(),
                 clock: Arc::clone(&self.0.clock),
             };
             submission::serve(door, listen, Arc::clone(&tls), shutdown).await?;

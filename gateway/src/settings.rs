@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use liaison_mail::{Address, Domain};
+use liaison_smime::Profile;
 use liaison_store::Location;
 use liaison_store::body::Place;
 use serde::{Deserialize, Serialize};
@@ -85,8 +86,9 @@ pub struct IdentitySettings {
     pub key: PathBuf,
 }
 
-/// How a partner, or every address of a domain, is sent to. Without an entry: AES-256-GCM, and
-/// RSA or elliptic keys.
+/// How a partner, or every address of a domain, is sent to. Without an entry: header protection
+/// (RFC 9788), AES-256-GCM, and RSA or elliptic keys. Partners who are sent to differently get a
+/// message in envelopes apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PartnerSettings {
@@ -106,6 +108,33 @@ pub struct PartnerSettings {
     /// always signed inside; without this it leaves in AES-GCM whatever the client says.
     #[serde(default)]
     pub cbc: bool,
+    /// What its software wants a message to look like.
+    #[serde(default)]
+    pub form: PartnerForm,
+}
+
+/// What a partner's software wants a message to look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartnerForm {
+    /// `rfc9788`: S/MIME 4.0 with its header fields protected.
+    #[default]
+    Rfc9788,
+    /// `direct`: the whole message inside as message/rfc822, as Direct demands (United States).
+    Direct,
+    /// `kim`: as gemSMIME_KOMLE demands (Germany): wrapped, and sealed for the sender too. Only RSA
+    /// keys are sent to then, and the sender's own certificate must have one.
+    Kim,
+}
+
+impl From<PartnerForm> for Profile {
+    fn from(form: PartnerForm) -> Self {
+        match form {
+            PartnerForm::Rfc9788 => Self::Rfc9788,
+            PartnerForm::Direct => Self::WrappedRfc822,
+            PartnerForm::Kim => Self::KomLe,
+        }
+    }
 }
 
 /// Checks what the types do not.

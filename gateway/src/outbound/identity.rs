@@ -13,7 +13,8 @@ use liaison_smime::{
 use time::OffsetDateTime;
 
 use crate::GatewayError;
-use crate::settings::{IdentitySettings, Settings};
+use crate::partners::Way;
+use crate::settings::{IdentitySettings, PartnerForm, Settings};
 
 /// The S/MIME identities of a site and what it trusts.
 pub struct Identities {
@@ -93,7 +94,7 @@ impl Identities {
     }
 
     /// Signs as `from` and seals for the holders of these certificates (DER), which
-    /// [`Identities::check_recipient`] has approved, in AES-CBC if `only_cbc`. That a key is of
+    /// [`Identities::check_recipient`] has approved, in the way that they want. That a key is of
     /// ML-KEM was chosen with its certificate.
     ///
     /// # Errors
@@ -103,7 +104,7 @@ impl Identities {
         &self,
         from: &Address,
         inner: &[u8],
-        (certificates, only_cbc): (&[Vec<u8>], bool),
+        (certificates, way): (&[Vec<u8>], Way),
         now: OffsetDateTime,
     ) -> Result<Vec<u8>, GatewayError> {
         let member = self.by_address.get(from).ok_or_else(|| no_identity(from))?;
@@ -117,9 +118,14 @@ impl Identities {
             })?;
         let mut policy = SealPolicy::default();
         policy.ml_kem = true;
+        policy.profile = way.form.into();
         let mut recipients = Recipients::visible(recipients);
-        if only_cbc {
+        if way.only_cbc {
             recipients = recipients.reading_only_cbc();
+        }
+        // gemSMIME_KOMLE: the sender can open what it sent.
+        if way.form == PartnerForm::Kim {
+            recipients = recipients.and_sender(member.signer.certificate().clone());
         }
         Sealer::new(policy)
             .sign_with(member.signer.as_ref())

@@ -7,6 +7,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::Wanted;
+use crate::partners::Way;
 
 /// What the directory's answer means for one recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +64,8 @@ pub struct Ready {
     /// Its usable encryption certificates, DER, the latest to expire first. All are used, so that
     /// a renewal never makes a message unreadable.
     pub certificates: Vec<Vec<u8>>,
-    /// Whether its client reads nothing better than AES-CBC, and the settings let it.
-    pub only_cbc: bool,
+    /// How its messages are made.
+    pub way: Way,
 }
 
 /// Asks the directory for one recipient.
@@ -105,6 +106,6 @@ pub async fn resolve_query(directory: &Client, query: &Query, now: OffsetDateTim
     Resolved::Ready(Ready {
         address: entry.mailbox.address,
         certificates,
-        only_cbc: false,
+        way: Way::default(),
     })
 }

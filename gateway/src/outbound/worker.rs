@@ -19,7 +19,7 @@ use super::{Content, Draft, Drafts, Loop, compose};
 use crate::GatewayError;
 use crate::mailbox::Mailboxes;
 use crate::notifications::Notifications;
-use crate::partners::{Choice, Partners};
+use crate::partners::{Choice, Partners, Way};
 use crate::tracking::{Ledger, State};
 
 /// Drafts worked on at once.
@@ -210,13 +210,10 @@ impl Outbound {
                 .choose(&address, recipient.certificates, now)
                 .await?
             {
-                Choice::Seal {
-                    certificates,
-                    only_cbc,
-                } => Ok(Ready {
+                Choice::Seal { certificates, way } => Ok(Ready {
                     address,
                     certificates,
-                    only_cbc,
+                    way,
                 }),
                 Choice::Held(reason) => {
                     tracing::warn!(envelope = %draft.envelope, recipient = %address, %reason, "held: its key changed");
@@ -303,14 +300,12 @@ impl Outbound {
             .iter()
             .flat_map(|(_, recipient)| recipient.certificates.clone())
             .collect();
-        // One envelope has one cipher: the strongest that any of its recipients is owed.
-        let only_cbc = ready.iter().all(|(_, recipient)| recipient.only_cbc);
+        let way = Way::of_all(ready.iter().map(|(_, recipient)| recipient.way));
         let identities = Arc::clone(&self.0.identities);
         let from = draft.from.clone();
         // Signing with RSA and sealing a large message take milliseconds of CPU.
-        let certificates = (certificates, only_cbc);
         tokio::task::spawn_blocking(move || {
-            identities.seal(&from, &inner, (&certificates.0, certificates.1), now)
+            identities.seal(&from, &inner, (&certificates, way), now)
         })
         .await
         .unwrap_or(Err(GatewayError::Stored("sealing was cut off")))

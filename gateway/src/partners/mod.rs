@@ -23,7 +23,7 @@ use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 
 use crate::GatewayError;
-use crate::settings::PartnerSettings;
+use crate::settings::{PartnerForm, PartnerSettings};
 
 /// The table of partners in the gateway's database.
 pub(crate) const SCHEMA: Schema = Schema {
@@ -52,6 +52,31 @@ struct Known {
     receiving: KnownKeys,
 }
 
+/// How messages to a partner are made. Recipients of one envelope share it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// What the partner's software wants a message to look like.
+    pub form: PartnerForm,
+    /// Whether its client reads nothing better than AES-CBC, and the settings let it.
+    pub only_cbc: bool,
+}
+
+impl Way {
+    /// The way of an envelope whose recipients were found to want different ones, since the
+    /// directory led two of them to where the settings differ: what everybody reads, in the
+    /// strongest cipher that any of them is owed.
+    pub(crate) fn of_all(ways: impl Iterator<Item = Self> + Clone) -> Self {
+        let first = ways.clone().next().unwrap_or_default();
+        match ways.clone().all(|way| way.form == first.form) {
+            true => Self {
+                form: first.form,
+                only_cbc: first.only_cbc && ways.clone().all(|way| way.only_cbc),
+            },
+            false => Self::default(),
+        }
+    }
+}
+
 /// What to seal a message for one recipient with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
@@ -59,8 +84,8 @@ pub(crate) enum Choice {
     Seal {
         /// At least one, of those that were given.
         certificates: Vec<Vec<u8>>,
-        /// Whether the client reads nothing better than AES-CBC, and the settings let it.
-        only_cbc: bool,
+        /// How the message is made.
+        way: Way,
     },
     /// Every key of the partner is another one than was known: ask before sending.
     Held(HoldReason),
@@ -147,11 +172,7 @@ impl Partners {
             .into_iter()
             .filter_map(|der| Some((Certificate::from_der(&der).ok()?, der)))
             .collect();
-        let read = sent_to(
-            read,
-            rule.is_some_and(|rule| rule.ml_kem),
-            |(certificate, _)| certificate.public_key_kind(),
-        );
+        let read = sent_to(read, rule, |(certificate, _)| certificate.public_key_kind());
         if read.is_empty() {
             return Ok(Choice::NotSentTo);
         }
@@ -185,7 +206,10 @@ impl Partners {
             (true, Some((_, reason))) => Ok(Choice::Held(*reason)),
             _ => Ok(Choice::Seal {
                 certificates: chosen.iter().map(|c| c.der().to_vec()).collect(),
-                only_cbc: cipher == CipherChoice::Cbc,
+                way: Way {
+                    form: rule.map(|rule| rule.form).unwrap_or_default(),
+                    only_cbc: cipher == CipherChoice::Cbc,
+                },
             }),
         }
     }
@@ -262,6 +286,25 @@ impl Partners {
     }
 
     /// What the settings say of an address: its own entry before its domain's.
+    /// Parts recipients so that each group can share an envelope: what the settings say of them is
+    /// the same.
+    pub(crate) fn alike<T>(
+        &self,
+        recipients: Vec<T>,
+        address: impl Fn(&T) -> &Address,
+    ) -> Vec<Vec<T>> {
+        let mut groups: Vec<((PartnerForm, bool), Vec<T>)> = Vec::new();
+        for recipient in recipients {
+            let rule = self.rule(address(&recipient));
+            let said = rule.map(|rule| (rule.form, rule.cbc)).unwrap_or_default();
+            match groups.iter_mut().find(|(of, _)| *of == said) {
+                Some((_, group)) => group.push(recipient),
+                None => groups.push((said, vec![recipient])),
+            }
+        }
+        groups.into_iter().map(|(_, group)| group).collect()
+    }
+
     fn rule(&self, address: &Address) -> Option<&PartnerSettings> {
         let own = |rule: &&PartnerSettings| rule.address.as_ref() == Some(address);
         let domains = |rule: &&PartnerSettings| rule.domain.as_ref() == Some(address.domain());
@@ -361,8 +404,18 @@ impl Known {
 }
 
 /// The certificates whose kind of key is sent to: where the settings choose ML-KEM and the partner
-/// has such a key, that one alone, since another beside it would undo what it is for.
-fn sent_to<T>(certificates: Vec<T>, ml_kem: bool, kind: impl Fn(&T) -> PublicKeyKind) -> Vec<T> {
+/// has such a key, that one alone, since another beside it would undo what it is for; those of RSA
+/// where the form of the message knows no others.
+fn sent_to<T>(
+    mut certificates: Vec<T>,
+    rule: Option<&PartnerSettings>,
+    kind: impl Fn(&T) -> PublicKeyKind,
+) -> Vec<T> {
+    if rule.is_some_and(|rule| rule.form == PartnerForm::Kim) {
+        certificates.retain(|certificate| matches!(kind(certificate), PublicKeyKind::Rsa(_)));
+        return certificates;
+    }
+    let ml_kem = rule.is_some_and(|rule| rule.ml_kem);
     let (post_quantum, classical): (Vec<T>, Vec<T>) =
         certificates.into_iter().partition(|certificate| {
             let kind = kind(certificate);

@@ -40,6 +40,7 @@ fn rule() -> PartnerSettings {
         domain: Some(liaison_mail::Domain::parse("ehpad.test").unwrap()),
         ml_kem: false,
         cbc: false,
+        form: PartnerForm::Rfc9788,
     }
 }
 
@@ -193,7 +194,7 @@ async fn clients_are_learned_from_valid_signatures_and_never_below_the_floor() {
         assert_eq!(reads == ["AES-CBC"], is_taken, "{claimed:?}");
     }
     let only_cbc = |choice| match choice {
-        Choice::Seal { only_cbc, .. } => only_cbc,
+        Choice::Seal { way, .. } => way.only_cbc,
         other => panic!("{other:?}"),
     };
     let choice = plain.choose(&address(), vec![recipient.clone()], at).await;
@@ -245,6 +246,7 @@ fn a_partners_own_entry_counts_before_its_domains() {
         domain: None,
         ml_kem: true,
         cbc: false,
+        form: PartnerForm::Rfc9788,
     };
     assert!(crate::settings::check_partners(&[own.clone(), rule()]).is_ok());
     let mut both = rule();
@@ -255,10 +257,65 @@ fn a_partners_own_entry_counts_before_its_domains() {
 #[test]
 fn ml_kem_keys_are_sent_to_alone_where_the_settings_choose_them() {
     use PublicKeyKind::{MlKem768, P256, Rsa};
-    let sent = |kinds: &[PublicKeyKind], ml_kem| sent_to(kinds.to_vec(), ml_kem, |kind| *kind);
+    let sent = |kinds: &[PublicKeyKind], ml_kem| {
+        let rule = PartnerSettings { ml_kem, ..rule() };
+        sent_to(kinds.to_vec(), Some(&rule), |kind| *kind)
+    };
     let both = [Rsa(3072), MlKem768, P256];
     assert_eq!(sent(&both, true), [MlKem768]);
     assert_eq!(sent(&both, false), [Rsa(3072), P256]);
     assert_eq!(sent(&[MlKem768], false), []);
     assert_eq!(sent(&[P256], true), [P256]);
+}
+
+#[test]
+fn kim_is_sent_to_rsa_keys_alone() {
+    use PublicKeyKind::{MlKem768, P256, Rsa};
+    let kim = PartnerSettings {
+        form: PartnerForm::Kim,
+        ml_kem: true,
+        ..rule()
+    };
+    let sent = |kinds: &[PublicKeyKind]| sent_to(kinds.to_vec(), Some(&kim), |kind| *kind);
+    assert_eq!(sent(&[Rsa(3072), MlKem768, P256]), [Rsa(3072)]);
+    assert_eq!(sent(&[P256]), []);
+}
+
+#[tokio::test]
+async fn recipients_who_are_sent_to_alike_share_an_envelope() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut direct = rule();
+    direct.form = PartnerForm::Direct;
+    let partners = partners(folder.path(), &[direct]).await;
+    let address = |text| Address::parse(text).unwrap();
+    let all = vec![
+        address("a@cabinet.test"),
+        address("b@ehpad.test"),
+        address("c@cabinet.test"),
+        address("d@ehpad.test"),
+    ];
+    let groups = partners.alike(all.clone(), |address| address);
+    let [a, b, c, d] = &all[..] else { panic!() };
+    assert_eq!(groups, [[a.clone(), c.clone()], [b.clone(), d.clone()]]);
+    assert_eq!(
+        partners.alike(Vec::new(), |address| address),
+        Vec::<Vec<Address>>::new()
+    );
+}
+
+#[test]
+fn an_envelope_for_many_is_made_as_all_of_them_read_it() {
+    let way = |form, only_cbc| Way { form, only_cbc };
+    let of = |ways: &[Way]| Way::of_all(ways.iter().copied());
+    let direct = way(PartnerForm::Direct, true);
+    assert_eq!(of(&[direct, direct]), direct);
+    assert_eq!(
+        of(&[direct, way(PartnerForm::Direct, false)]),
+        way(PartnerForm::Direct, false)
+    );
+    assert_eq!(
+        of(&[direct, way(PartnerForm::Rfc9788, true)]),
+        Way::default()
+    );
+    assert_eq!(of(&[]), Way::default());
 }

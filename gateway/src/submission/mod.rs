@@ -25,6 +25,7 @@ use crate::GatewayError;
 use crate::accounts::Accounts;
 use crate::outbound::Drafts;
 use crate::outbound::identity::Identities;
+use crate::partners::Partners;
 
 use session::Submission;
 
@@ -44,6 +45,7 @@ pub(crate) struct Door {
     pub(crate) identities: Arc<Identities>,
     pub(crate) directory: Arc<Client>,
     pub(crate) drafts: Drafts,
+    pub(crate) partners: Partners,
     pub(crate) clock: Arc<dyn Clock>,
 }
 

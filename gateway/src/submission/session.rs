@@ -67,16 +67,22 @@ impl Submission {
                 )
             })?;
         let named = named_recipients(bytes);
-        // One envelope for all who see one another; one for each blind recipient, so that nobody
-        // learns of them from the recipients that an envelope lists (RFC 5652 §6.2).
+        // One envelope for all who see one another and are sent to alike; one for each blind
+        // recipient, so that nobody learns of them from the recipients that an envelope lists
+        // (RFC 5652 §6.2).
         let (visible, blind): (Vec<_>, Vec<_>) = transaction
             .recipients
             .into_iter()
             .partition(|recipient| named.contains(&recipient.address));
-        let mut groups: Vec<Vec<Recipient>> = blind.into_iter().map(|one| vec![one]).collect();
-        if !visible.is_empty() {
-            groups.insert(0, visible);
-        }
+        let mut groups = match is_sealed(head) {
+            true => vec![visible],
+            false => self
+                .door
+                .partners
+                .alike(visible, |recipient| &recipient.address),
+        };
+        groups.extend(blind.into_iter().map(|one| vec![one]));
+        groups.retain(|group| !group.is_empty());
         let message_id = own_id.unwrap_or_else(|| MessageId::new(&self.door.domain));
         let urgency = urgency(head).unwrap_or(transaction.mail.urgency);
         let mut drafts: Vec<Draft> = Vec::with_capacity(groups.len());
