@@ -18,6 +18,17 @@ pub enum RelayError {
     /// A certificate, a key, a trust anchor.
     #[error(transparent)]
     Base(#[from] BaseError),
+    /// The password of the bridge's account.
+    #[error("the password file {path} of the bridge cannot be read: {cause}")]
+    Password {
+        /// The file of the settings.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// An account of the bridge without a password, or the other way round.
+    #[error("the bridge has a `user` or a `password`: give both, or neither")]
+    HalfALogin,
     /// The door cannot be opened.
     #[error("cannot listen on {address}: {cause}; another process may hold the port")]
     Listen {

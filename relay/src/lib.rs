@@ -18,6 +18,7 @@
 //! - `admission/`: who may send what to whom; S/MIME enveloped content only.
 //! - `queue/`: the states of a recipient, drawn; leases, retries, group commit.
 //! - `outbound/`: destinations and workers; one verdict a recipient.
+//! - `bridge/`: a plain SMTP smart host for domains named in the settings.
 //! - `notices`: reports to the sender (RFC 3461, RFC 3464).
 //! - [`history`]: what became of a message, for the gateway and for operators.
 //! - `hours`: the clock, watched for being set back.
@@ -33,10 +34,12 @@
 //! # Dependencies
 //! `tokio-rustls` and `rustls-pki-types` for TLS streams; `rustls-webpki` reads the names out of a
 //! verified certificate; `sqlx` rows come out of `liaison-store`; `base64` and `ring` (SHA-256)
-//! look at content from outside and name duplicates; `serde` reads the settings; `metrics` counts,
+//! look at content from outside and name duplicates; `lettre` speaks to a smart host; `zeroize`
+//! wipes its password; `serde` reads the settings; `metrics` counts,
 //! for whatever recorder the process has.
 
 mod admission;
+mod bridge;
 mod door;
 mod error;
 mod hours;
@@ -54,6 +57,7 @@ pub mod history;
 pub mod refusals;
 pub mod settings;
 
+pub use bridge::SmartHost;
 pub use error::RelayError;
 pub use queue::State;
 pub use queue::steer::{Order, Selection, Steered, Warrant};

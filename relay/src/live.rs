@@ -8,6 +8,7 @@ use rustls::{ClientConfig, ServerConfig};
 use time::OffsetDateTime;
 
 use crate::RelayError;
+use crate::bridge::Bridge;
 use crate::settings::{Pressure, Rates, Settings};
 
 /// The part of the settings in force that the next reload may replace. What began under it ends
@@ -19,6 +20,7 @@ pub(crate) struct Live {
     /// When the relay's own certificate expires.
     pub(crate) not_after: OffsetDateTime,
     pub(crate) transit: Vec<Domain>,
+    pub(crate) bridge: Option<Arc<Bridge>>,
     pub(crate) rates: Rates,
     pub(crate) pressure: Pressure,
 }
@@ -30,11 +32,13 @@ impl Live {
         let anchors = tls::anchors(&settings.anchors)?;
         let revoked = tls::revocations(&settings.revocations)?;
         let own = identity()?;
+        let bridge = settings.bridge.as_ref().map(Bridge::load).transpose()?;
         Ok(Self {
             not_after: own.not_after()?,
             server_tls: tls::relay_server(own, Arc::clone(&anchors), revoked.clone())?,
             client_tls: tls::relay_client(identity()?, anchors, revoked)?,
             transit: settings.transit.clone(),
+            bridge: bridge.map(Arc::new),
             rates: settings.rates.clone(),
             pressure: settings.pressure.clone(),
         })

@@ -218,7 +218,7 @@ impl Relay {
         Live::load(settings).map(drop)
     }
 
-    /// Puts certificates, anchors, revocation lists, transit, rates and pressure of `settings` in
+    /// Puts certificates, anchors, revocation lists, transit, bridge, rates and pressure of `settings` in
     /// force for whoever connects from now on; open connections stay. Answers with the keys that
     /// differ and wait for the next start.
     ///

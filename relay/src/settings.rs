@@ -9,6 +9,8 @@ use liaison_store::Location;
 use liaison_store::body::Place;
 use serde::{Deserialize, Serialize};
 
+use crate::bridge::SmartHost;
+
 /// The `[relay]` section. Times are written `"200ms"`, `"30s"`, `"15m"`, `"4h"`, `"2d"`, or as a
 /// number of seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +45,10 @@ pub struct Settings {
     /// open relay is nobody's friend.
     #[serde(default)]
     pub transit: Vec<Domain>,
+    /// A plain SMTP smart host, for domains whose mail systems cannot show a certificate. None by
+    /// default. Read again at a reload.
+    #[serde(default)]
+    pub bridge: Option<SmartHost>,
     /// When to try again, and when to give up.
     #[serde(default)]
     pub schedule: Schedule,

@@ -3,6 +3,7 @@
 mod territory;
 
 mod a_clock_that_jumps_loses_nothing;
+mod a_domain_without_a_relay_is_reached_over_the_smart_host;
 mod a_lost_reply_duplicates_nothing;
 mod a_message_crosses_and_its_report_comes_home;
 mod a_message_that_waits_too_long_is_given_up;

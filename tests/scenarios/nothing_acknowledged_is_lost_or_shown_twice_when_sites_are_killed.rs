@@ -5,7 +5,7 @@
 //! it is. What was read was opened for ever, and who has taken charge has. `LIAISON_SEED` repeats a
 //! run's choices (the processes' own timing stays theirs); `LIAISON_LONG=1` kills a thousand times.
 
-mod load;
+pub(crate) mod load;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

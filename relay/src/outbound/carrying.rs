@@ -341,7 +341,10 @@ async fn give(outbound: &Outbound, parcel: Parcel) -> Result<Seen, RelayError> {
 }
 
 /// A message with this relay's header lines; `None` when it is damaged.
-async fn whole(outbound: &Outbound, parcel: &Parcel) -> Result<Option<Arc<[u8]>>, RelayError> {
+pub(super) async fn whole(
+    outbound: &Outbound,
+    parcel: &Parcel,
+) -> Result<Option<Arc<[u8]>>, RelayError> {
     let message = &parcel.loaded.message;
     if let (Some(Stowed::Inline(content)), true) =
         (&parcel.loaded.content, message.trace.is_empty())
@@ -366,7 +369,7 @@ async fn whole(outbound: &Outbound, parcel: &Parcel) -> Result<Option<Arc<[u8]>>
     }
 }
 
-fn damaged() -> Outcome {
+pub(super) fn damaged() -> Outcome {
     Outcome::Damaged(Refusal::permanent(
         554,
         EnhancedStatus::CONTENT,
@@ -374,7 +377,7 @@ fn damaged() -> Outcome {
     ))
 }
 
-fn envelope(parcel: &Parcel) -> Envelope {
+pub(super) fn envelope(parcel: &Parcel) -> Envelope {
     Envelope {
         recipients: parcel
             .claims
@@ -434,7 +437,7 @@ async fn reader(outbound: &Outbound, parcel: &Parcel) -> Result<Option<BodyReade
 }
 
 /// Joins claims with verdicts; a recipient without one is tried again.
-fn outcomes(
+pub(super) fn outcomes(
     group: Vec<Claimed>,
     verdicts: Vec<Verdict>,
     accepted: &Outcome,

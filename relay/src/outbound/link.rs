@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::bridge::Bridge;
 use crate::measures;
 use crate::refusals::Reason;
 use crate::relay::Inner;
@@ -29,6 +30,8 @@ pub(super) enum Route {
     Gateway,
     /// To another relay.
     Peer(RelayEndpoint),
+    /// To the smart host of the bridge.
+    Bridge(Arc<Bridge>),
 }
 
 /// An open session with a peer.
@@ -52,6 +55,10 @@ const LEAVE: Duration = Duration::from_secs(5);
 pub(super) async fn route(relay: &Inner, domain: &Domain) -> Result<Route, Refusal> {
     if relay.settings.domains.contains(domain) {
         return Ok(Route::Gateway);
+    }
+    let live = relay.live.get();
+    if let Some(bridge) = live.bridge.as_ref().filter(|one| one.serves(domain)) {
+        return Ok(Route::Bridge(Arc::clone(bridge)));
     }
     match relay.directory.relay_of(domain).await {
         Ok(Some(endpoint)) if endpoint.server_name == relay.settings.hostname => {

@@ -3,12 +3,14 @@
 //! - [`destinations`]: which destinations have work, and who works on them.
 //! - [`worker`]: one destination's work: claim, carry, record, tell.
 //! - [`carrying`]: to the own gateway, or to a peer with many messages on their way at a time.
+//! - [`bridging`]: over the smart host of the bridge.
 //! - [`link`]: the route to a destination and the connection to a peer.
 //!
 //! New work is taken up at once, without polling. Each destination has a bounded number of
 //! workers, and each worker takes its turn among all after every batch, so that a slow
 //! destination, or one with a long queue, does not hold up the others.
 
+mod bridging;
 mod carrying;
 pub(crate) mod destinations;
 mod link;

@@ -222,6 +222,7 @@ impl Worker {
                 match &route {
                     Ok(Route::Gateway) => self.deliver(parcels).await.map(|()| None),
                     Ok(Route::Peer(endpoint)) => self.send(endpoint, parcels).await,
+                    Ok(Route::Bridge(bridge)) => self.bridge(bridge, parcels).await,
                     Err(refusal) => {
                         for parcel in parcels {
                             self.refuse(parcel, refusal);

@@ -80,6 +80,7 @@ impl Territory {
                 bodies: folder.join("bodies").into(),
                 domains: vec![parse(domain)],
                 transit: Vec::new(),
+                bridge: None,
                 schedule: Schedule {
                     first_retry: Duration::from_millis(50),
                     longest_retry: Duration::from_millis(200),

@@ -7,10 +7,10 @@ use mail_parser::MessageParser;
 use super::PEOPLE;
 
 /// A message for the feed: the notice that follows and for whom.
-pub(super) struct Event {
-    pub(super) text: String,
-    pub(super) key: String,
-    pub(super) recipients: &'static [&'static str],
+pub(crate) struct Event {
+    pub(crate) text: String,
+    pub(crate) key: String,
+    pub(crate) recipients: &'static [&'static str],
 }
 
 /// A mail with its recipients, and what each of them will see.
@@ -64,11 +64,11 @@ fn name(patient: usize) -> String {
     token(26_usize.pow(4) - 1 - patient)
 }
 
-pub(super) fn ipp(patient: usize) -> String {
+pub(crate) fn ipp(patient: usize) -> String {
     format!("7{patient:05}")
 }
 
-pub(super) fn admission(patient: usize) -> Event {
+pub(crate) fn admission(patient: usize) -> Event {
     Event {
         text: adt(
             patient,
@@ -82,7 +82,7 @@ pub(super) fn admission(patient: usize) -> Event {
     }
 }
 
-pub(super) fn discharge(patient: usize) -> Event {
+pub(crate) fn discharge(patient: usize) -> Event {
     Event {
         text: adt(
             patient,

@@ -233,6 +233,7 @@ impl Builder {
             bodies: folder.join("relay-bodies").into(),
             domains: vec![domain.clone()],
             transit: Vec::new(),
+            bridge: None,
             schedule: feed::impatient_schedule(),
             limits: liaison_relay::settings::Limits::default(),
             revocations: Vec::new(),
