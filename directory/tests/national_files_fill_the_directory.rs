@@ -179,12 +179,13 @@ async fn a_doctor_of_the_register_is_found_by_name_number_and_address() {
         Filter::Has(Attribute::Label, parts("lef")),
         Filter::Has(Attribute::Address, parts("decin12@")),
     ]);
-    assert_eq!(view.matching(&filter, 100, None).unwrap().total, 2);
+    assert_eq!(view.matching(&filter, 100, None).unwrap().listings.len(), 2);
+    assert_eq!(view.count(&filter).unwrap(), 2);
     let first = view.matching(&Filter::All, 150, None).unwrap();
     let second = view.matching(&Filter::All, 1000, first.next).unwrap();
     assert_eq!(
         first.listings.len() + second.listings.len(),
-        first.total as usize
+        view.count(&Filter::All).unwrap() as usize
     );
 }
 

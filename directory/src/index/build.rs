@@ -4,16 +4,17 @@ use std::io::{self, Write};
 
 use super::exact::MAX_CARDS;
 use super::file::SectionWriter;
-use super::gather::{ELEMENT_BITS, Gathered, Scratch, Words, gather};
+use super::gather::{ELEMENT_BITS, Gathered, Scratch, gather};
 use super::neighbours;
 use super::source::Group;
 use super::terms::TermField;
-use super::{Head, OriginRow, postings, write_group};
+use super::words::{SortedWords, Words};
+use super::{Head, OriginRow, forward, postings, trigrams, write_group};
 use crate::model::{Field, Kind, Origin, Subject};
 use crate::set::claim::{Claim, push_number, take_number};
 
 /// The kinds of cards, in the order of their numbers in [`ELEMENT_BITS`].
-const KINDS: [Kind; 9] = [
+pub(super) const KINDS: [Kind; 9] = [
     Kind::Person,
     Kind::Role,
     Kind::Organisation,
@@ -177,40 +178,47 @@ impl<W: Write> Builder<W> {
         self.out
             .numbers("groups", groups.iter().map(|at| at.to_le_bytes()))?;
         drop(groups);
-        let order = self.order()?;
+        let arrivals = self.arrivals()?;
+        let mut order = vec![0_u32; arrivals.len()];
+        for (arrival, number) in arrivals.iter().zip(0_u32..) {
+            if let Some(slot) = order.get_mut(*arrival as usize) {
+                *slot = number;
+            }
+        }
         self.names(&order)?;
-        let rank_of_term = self.terms()?;
-        self.bearers(&order, &rank_of_term)?;
+        let words = std::mem::take(&mut self.words).into_sorted();
+        let rank_of_term = self.terms(&words)?;
+        self.forward(&arrivals, &rank_of_term, &words)?;
+        drop(arrivals);
+        let starts = self.postings(&order, &rank_of_term)?;
+        drop(order);
+        self.trigrams(&words, &starts)?;
         let head = serde_json::to_vec(&self.head).map_err(io::Error::other)?;
         self.out.section("head", &head)?;
         self.out.finish()
     }
 
-    /// Numbers the cards as they are shown: the final number of each, by arrival.
-    fn order(&mut self) -> io::Result<Vec<u32>> {
+    /// Numbers the cards as they are shown: which one by arrival each is.
+    fn arrivals(&mut self) -> io::Result<Vec<u32>> {
         let mut ranks = std::mem::take(&mut self.ranks);
         ranks.sort_unstable();
-        let mut order = vec![0_u32; ranks.len()];
-        for ((_, arrival), number) in ranks.iter().zip(0_u32..) {
-            if let Some(slot) = order.get_mut(*arrival as usize) {
-                *slot = number;
-            }
-        }
+        let arrivals: Vec<u32> = ranks.iter().map(|(_, arrival)| *arrival).collect();
+        drop(ranks);
         let cards = std::mem::take(&mut self.cards);
         let card = |arrival: u32| cards.get(arrival as usize).copied().unwrap_or_default();
         self.out.numbers(
             "card_groups",
-            ranks
+            arrivals
                 .iter()
-                .map(|(_, arrival)| card(*arrival).0.to_le_bytes()),
+                .map(|arrival| card(*arrival).0.to_le_bytes()),
         )?;
         self.out.numbers(
             "card_elements",
-            ranks
+            arrivals
                 .iter()
-                .map(|(_, arrival)| card(*arrival).1.to_le_bytes()),
+                .map(|arrival| card(*arrival).1.to_le_bytes()),
         )?;
-        Ok(order)
+        Ok(arrivals)
     }
 
     fn names(&mut self, order: &[u32]) -> io::Result<()> {
@@ -227,30 +235,30 @@ impl<W: Write> Builder<W> {
     }
 
     /// Writes the terms: the final number of each, by arrival.
-    fn terms(&mut self) -> io::Result<Vec<u32>> {
-        let words = std::mem::take(&mut self.words).into_sorted();
+    fn terms(&mut self, words: &SortedWords) -> io::Result<Vec<u32>> {
+        if words.len() >= 1 << neighbours::TERM_BITS || words.is_too_long() {
+            return Err(io::Error::other(
+                "the index holds at most 16 million words of 4 GiB",
+            ));
+        }
         let mut rank = vec![0_u32; words.len()];
-        let mut text = Vec::new();
         let mut starts = vec![0_u32];
         let mut neighbour_keys = Vec::new();
+        let from = self.out.at();
         for ((word, arrival), number) in words.iter().zip(0_u32..) {
-            if let Some(slot) = rank.get_mut(*arrival as usize) {
+            if let Some(slot) = rank.get_mut(arrival as usize) {
                 *slot = number;
             }
-            text.extend_from_slice(word.as_bytes());
-            text.push(b'\n');
-            starts.push(u32::try_from(text.len()).map_err(io::Error::other)?);
+            self.out.write(word.as_bytes())?;
+            self.out.write(b"\n")?;
+            starts.push(u32::try_from(self.out.at() - from).map_err(io::Error::other)?);
             if let Some((letter, word)) = word.split_at_checked(1)
                 && let Some(field) = letter.bytes().next().and_then(TermField::has_neighbours)
             {
                 neighbours::keys(field, word, number, &mut neighbour_keys);
             }
         }
-        if words.len() >= 1 << neighbours::TERM_BITS {
-            return Err(io::Error::other("the index holds at most 16 million words"));
-        }
-        drop(words);
-        self.out.section("terms", &text)?;
+        self.out.name("terms", from);
         self.out
             .numbers("term_starts", starts.iter().map(|at| at.to_le_bytes()))?;
         neighbour_keys.sort_unstable();
@@ -262,52 +270,164 @@ impl<W: Write> Builder<W> {
         Ok(rank)
     }
 
-    /// Writes the cards of each term: counted first, then put in their places, so that nothing but
-    /// the cards themselves is held.
-    fn bearers(&mut self, order: &[u32], rank_of_term: &[u32]) -> io::Result<()> {
+    /// Writes the terms of each card.
+    fn forward(
+        &mut self,
+        arrivals: &[u32],
+        rank_of_term: &[u32],
+        words: &SortedWords,
+    ) -> io::Result<()> {
+        // Every card has a kind, and whoever has an address can be written to: that is asked of
+        // the card's number and of its addresses.
+        let left_out = [TermField::Kind, TermField::Writable].map(|field| words.of(field));
+        let mut places = Vec::with_capacity(arrivals.len());
+        let mut rest = &self.bearers[..];
+        let whole = rest.len();
+        while !rest.is_empty() {
+            places.push(u32::try_from(whole - rest.len()).map_err(io::Error::other)?);
+            let count = take_number(&mut rest).unwrap_or(0);
+            for _ in 0..count {
+                take_number(&mut rest);
+            }
+        }
+        let from = self.out.at();
+        let mut starts = Vec::with_capacity(arrivals.len() + 1);
+        starts.push(0_u32);
+        let (mut terms, mut octets): (Vec<u32>, Vec<u8>) = Default::default();
+        for arrival in arrivals {
+            let place = places.get(*arrival as usize).copied().unwrap_or(u32::MAX);
+            let mut rest = self.bearers.get(place as usize..).unwrap_or_default();
+            let count = take_number(&mut rest).unwrap_or(0);
+            terms.clear();
+            for _ in 0..count {
+                let term = take_number(&mut rest).and_then(|term| rank_of_term.get(term));
+                terms.extend(term);
+            }
+            terms.retain(|term| left_out.iter().all(|range| !range.contains(term)));
+            terms.sort_unstable();
+            terms.dedup();
+            octets.clear();
+            forward::encode(&terms, &mut octets);
+            self.out.write(&octets)?;
+            starts.push(u32::try_from(self.out.at() - from).map_err(io::Error::other)?);
+        }
+        self.out.name("card_terms", from);
+        self.out
+            .numbers("card_term_starts", starts.iter().map(|at| at.to_le_bytes()))
+    }
+
+    /// Writes the cards of each term, and gives where each begins: a part of the terms at a time,
+    /// each counted first and then put in its place, so that little is held.
+    fn postings(&mut self, order: &[u32], rank_of_term: &[u32]) -> io::Result<Vec<u32>> {
+        /// Cards that are held at once.
+        const HELD: u64 = 8 * 1024 * 1024;
         let bearers = std::mem::take(&mut self.bearers);
-        let mut ends = vec![0_u32; rank_of_term.len() + 1];
+        let mut counts = vec![0_u32; rank_of_term.len()];
         borne(&bearers, rank_of_term, |term, _| {
-            if let Some(count) = ends.get_mut(term + 1) {
+            if let Some(count) = counts.get_mut(term) {
                 *count += 1;
             }
         });
-        let mut sum = 0_u32;
-        for end in &mut ends {
-            sum = sum.checked_add(*end).ok_or_else(too_many)?;
-            *end = sum;
-        }
-        let mut cards = vec![0_u32; sum as usize];
-        // Each end is that of the term before, and so where the term begins; it moves to its own.
-        borne(&bearers, rank_of_term, |term, arrival| {
-            if let Some(at) = ends.get_mut(term) {
-                if let Some(slot) = cards.get_mut(*at as usize) {
-                    *slot = order.get(arrival).copied().unwrap_or(0);
-                }
-                *at += 1;
-            }
-        });
-        drop(bearers);
-        let mut blob = Vec::new();
-        let mut starts = Vec::with_capacity(ends.len());
+        let (mut blob, from) = (Vec::new(), self.out.at());
+        let mut starts = Vec::with_capacity(counts.len() + 1);
         starts.push(0_u32);
-        let mut from = 0;
-        let mut of_term: Vec<u32> = Vec::new();
-        for end in ends.iter().take(rank_of_term.len()) {
-            let end = *end as usize;
-            of_term.clear();
-            of_term.extend(cards.get(from..end).unwrap_or_default());
-            of_term.sort_unstable();
-            of_term.dedup();
-            postings::encode(&of_term, &mut blob)?;
-            starts.push(u32::try_from(blob.len()).map_err(io::Error::other)?);
-            from = end;
+        let mut first = 0;
+        while first < counts.len() {
+            let mut held = 0_u64;
+            let part = counts.get(first..).unwrap_or_default();
+            let taken = part.iter().take_while(|count| {
+                let fits = held == 0 || held + u64::from(**count) <= HELD;
+                held += u64::from(**count);
+                fits
+            });
+            let taken = taken.count();
+            let part = part.get(..taken).unwrap_or_default();
+            for of_term in part_of_cards(&bearers, rank_of_term, order, (first, part)) {
+                blob.clear();
+                postings::encode(&of_term, &mut blob)?;
+                self.out.write(&blob)?;
+                starts.push(u32::try_from(self.out.at() - from).map_err(io::Error::other)?);
+            }
+            first += taken;
         }
-        drop(cards);
-        self.out.section("postings", &blob)?;
+        self.out.name("postings", from);
         self.out
-            .numbers("posting_starts", starts.iter().map(|at| at.to_le_bytes()))
+            .numbers("posting_starts", starts.iter().map(|at| at.to_le_bytes()))?;
+        Ok(starts)
     }
+
+    /// Writes which words contain three octets in a row; `starts` says where the cards of each
+    /// begin.
+    fn trigrams(&mut self, words: &SortedWords, starts: &[u32]) -> io::Result<()> {
+        let mut gathering = trigrams::Gathering::default();
+        let searched = [
+            TermField::Activity,
+            TermField::Family,
+            TermField::Given,
+            TermField::Address,
+            TermField::Organisation,
+            TermField::Town,
+        ];
+        for term in searched.into_iter().flat_map(|field| words.of(field)) {
+            let place = term as usize;
+            if let (Some(word), Some(from), Some(to)) =
+                (words.get(place), starts.get(place), starts.get(place + 1))
+            {
+                gathering.add(word.as_bytes(), term, to - from);
+            }
+        }
+        let lists = gathering.into_sorted();
+        self.out
+            .numbers("trigrams", lists.iter().map(|(key, ..)| key.to_le_bytes()))?;
+        self.out.numbers(
+            "trigram_octets",
+            lists.iter().map(|(_, octets, _)| octets.to_le_bytes()),
+        )?;
+        let from = self.out.at();
+        let mut starts = vec![0_u32];
+        for (.., list) in &lists {
+            self.out.write(list)?;
+            starts.push(u32::try_from(self.out.at() - from).map_err(io::Error::other)?);
+        }
+        self.out.name("trigram_terms", from);
+        self.out
+            .numbers("trigram_starts", starts.iter().map(|at| at.to_le_bytes()))
+    }
+}
+
+/// The cards of each term of a part of the terms, which begins at a term and has these counts.
+fn part_of_cards<'a>(
+    bearers: &[u8],
+    rank_of_term: &[u32],
+    order: &[u32],
+    (first, counts): (usize, &'a [u32]),
+) -> impl Iterator<Item = Vec<u32>> + use<'a> {
+    let mut next = Vec::with_capacity(counts.len());
+    let mut sum = 0_u32;
+    for count in counts {
+        next.push(sum);
+        sum = sum.saturating_add(*count);
+    }
+    let mut cards = vec![0_u32; sum as usize];
+    borne(bearers, rank_of_term, |term, arrival| {
+        let at = term.checked_sub(first).and_then(|term| next.get_mut(term));
+        if let Some(at) = at {
+            if let Some(slot) = cards.get_mut(*at as usize) {
+                *slot = order.get(arrival).copied().unwrap_or(0);
+            }
+            *at += 1;
+        }
+    });
+    drop(next);
+    let mut from = 0;
+    counts.iter().map(move |count| {
+        let end = from + *count as usize;
+        let mut of_term = cards.get(from..end).unwrap_or_default().to_vec();
+        from = end;
+        of_term.sort_unstable();
+        of_term.dedup();
+        of_term
+    })
 }
 
 /// Tells of each card by arrival which terms, by their final numbers, it bears.
@@ -323,10 +443,6 @@ fn borne(bearers: &[u8], rank_of_term: &[u32], mut tell: impl FnMut(usize, usize
         }
         arrival += 1;
     }
-}
-
-fn too_many() -> io::Error {
-    io::Error::other("the index holds at most four thousand million words of cards")
 }
 
 /// The first ten letters of a folded name, six bits each.

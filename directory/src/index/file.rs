@@ -1,6 +1,6 @@
 //! The sections of an index file.
 //!
-//! `liaison-index 1\n`, the sections one after the other, a JSON table of their places, the length
+//! `liaison-index 2\n`, the sections one after the other, a JSON table of their places, the length
 //! of that table in eight octets.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-pub(super) const MAGIC: &[u8] = b"liaison-index 1\n";
+pub(super) const MAGIC: &[u8] = b"liaison-index 2\n";
 
 /// Writes sections one after the other.
 pub(super) struct SectionWriter<W> {
@@ -47,6 +47,11 @@ impl<W: Write> SectionWriter<W> {
         self.write(octets)?;
         self.table.insert(name.to_owned(), (from, self.at));
         Ok(())
+    }
+
+    /// Names what was written from `from` on.
+    pub(super) fn name(&mut self, name: &str, from: u64) {
+        self.table.insert(name.to_owned(), (from, self.at));
     }
 
     /// Writes a section of numbers, each as `octets` gives it.

@@ -1,12 +1,11 @@
 //! What is gathered of each group of claims: its elements, their terms and identifiers.
 
-use std::collections::HashMap;
-
 use uuid::Uuid;
 
 use super::exact;
 use super::source::Group;
 use super::terms::TermField;
+use super::words::Words;
 use crate::model::{Field, Kind, Subject, codes};
 use crate::set::claim::Claim;
 use crate::text;
@@ -52,35 +51,6 @@ impl Gathered {
         self.has_mailbox = false;
         self.has_finess = false;
         self.sort.clear();
-    }
-}
-
-/// The words of all terms, each with the letter of its field before it, and their numbers by
-/// arrival.
-#[derive(Default)]
-pub(super) struct Words(HashMap<Box<str>, u32>);
-
-impl Words {
-    /// The term of a word: words are kept with the letter of their field before them.
-    pub(super) fn intern(&mut self, field: TermField, word: &str) -> u32 {
-        /// The longest word.
-        const MAX_WORD: usize = 120;
-        let mut key = String::with_capacity(word.len() + 1);
-        key.push(field as u8 as char);
-        key.extend(word.chars().filter(|c| *c != '\n').take(MAX_WORD));
-        if let Some(term) = self.0.get(key.as_str()) {
-            return *term;
-        }
-        let term = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        self.0.insert(key.into(), term);
-        term
-    }
-
-    /// Every term with its number by arrival, sorted.
-    pub(super) fn into_sorted(self) -> Vec<(Box<str>, u32)> {
-        let mut words: Vec<(Box<str>, u32)> = self.0.into_iter().collect();
-        words.sort_unstable();
-        words
     }
 }
 

@@ -9,34 +9,41 @@
 //! written to first, then by name. The first hundred of any set of cards are therefore its best.
 //!
 //! - `build.rs`: [`Builder`], from groups of claims to the file. `source.rs`: groups out of sets.
-//!   `gather.rs`: the elements of a group, with their terms and identifiers.
-//! - `terms.rs`: [`Terms`], words by field; exact, by prefix, by what they contain.
-//! - `postings.rs`: [`Postings`], the cards of each term.
+//!   `gather.rs`: the elements of a group, with their terms and identifiers. `words.rs`: the words
+//!   that become terms.
+//! - `terms.rs`: [`Terms`], words by field; exact, by prefix, by what they contain, through
+//!   `trigrams.rs`.
+//! - `postings.rs`: [`Postings`], the cards of each term. `forward.rs`: the terms of each card.
+//! - `question.rs`: [`Question`], what is asked of cards, and the first that it is true of.
 //! - `neighbours.rs`: words one slip apart and words of one sound.
 //! - `exact.rs`: identifiers. `file.rs`: the sections of the file.
 
 mod build;
 mod exact;
 mod file;
+mod forward;
 mod gather;
 mod neighbours;
 mod postings;
+mod question;
 mod source;
 mod terms;
+mod trigrams;
+mod words;
 
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 
 use liaison_base::clock::{from_millis, millis};
-use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{Assertion, Labels, Origin, Source, Subject};
+use crate::model::{Assertion, Kind, Labels, Origin, Source, Subject};
 use crate::set::claim::{self, Claim};
 
 pub(crate) use build::Builder;
+pub(crate) use question::{Question, TermSet};
 pub(crate) use source::{Group, GroupClaim, Merge};
 pub(crate) use terms::{Pattern, TermField};
 
@@ -93,6 +100,8 @@ pub(crate) struct Index {
     sections: Sections,
     pub(crate) terms: terms::Terms,
     postings: postings::Postings,
+    forward: forward::Forward,
+    trigrams: trigrams::Trigrams,
     exact: exact::Exact,
     neighbours: neighbours::Neighbours,
     /// Where each group begins in the file, and the end of the last.
@@ -132,6 +141,16 @@ impl Index {
                 sections.read("postings")?,
                 sections.numbers("posting_starts")?,
             ),
+            forward: forward::Forward::new(
+                sections.read("card_terms")?,
+                sections.numbers("card_term_starts")?,
+            ),
+            trigrams: trigrams::Trigrams::new(
+                sections.numbers("trigrams")?,
+                sections.numbers("trigram_octets")?,
+                sections.numbers("trigram_starts")?,
+                sections.read("trigram_terms")?,
+            ),
             exact: exact::Exact::new(sections.long_numbers("exact")?),
             neighbours: neighbours::Neighbours::new(sections.long_numbers("neighbours")?),
             groups: sections.long_numbers("groups")?,
@@ -153,7 +172,7 @@ impl Index {
         ];
         let mut folded = Vec::new();
         for (field, table) in tables {
-            for term in self.terms.prefix(field, "") {
+            for term in self.terms.whole(field) {
                 if let Some(label) = self
                     .terms
                     .word(term)
@@ -197,9 +216,17 @@ impl Index {
         self.card_group.get(card as usize).copied()
     }
 
-    /// The cards that bear one of the terms.
-    pub(crate) fn cards_of_all(&self, terms: impl Iterator<Item = u32>) -> RoaringBitmap {
-        self.postings.union(terms)
+    /// What a card is.
+    pub(crate) fn kind_of(&self, card: Card) -> Option<Kind> {
+        let element = self.card_element.get(card as usize)?;
+        build::KINDS
+            .get(usize::from(element >> gather::ELEMENT_BITS))
+            .copied()
+    }
+
+    /// The terms that a card bears, ascending, but for its kind and that it can be written to.
+    pub(crate) fn terms_of(&self, card: Card, into: &mut Vec<u32>) {
+        self.forward.terms(card, into);
     }
 
     /// The cards that bear an identifier such as `rpps:…` or `address:…`. A few may be others'

@@ -29,11 +29,6 @@ pub(super) struct Postings {
     starts: Vec<u32>,
 }
 
-enum List {
-    Few(Vec<u32>),
-    Many(RoaringBitmap),
-}
-
 impl Postings {
     pub(super) fn new(blob: Vec<u8>, starts: Vec<u32>) -> Self {
         Self { blob, starts }
@@ -43,15 +38,25 @@ impl Postings {
         let mut few = Vec::new();
         let mut many = Vec::new();
         for term in terms {
-            match self.list(term) {
-                List::Few(cards) => few.extend(cards),
-                List::Many(bitmap) => many.push(bitmap),
-            }
+            many.extend(self.list(term, &mut few));
         }
         few.sort_unstable();
         few.dedup();
-        many.push(RoaringBitmap::from_sorted_iter(few).unwrap_or_default());
+        let few = RoaringBitmap::from_sorted_iter(few).unwrap_or_default();
+        if many.is_empty() {
+            return few;
+        }
+        many.push(few);
         many.union()
+    }
+
+    /// How many octets the postings of some terms take: about two a card.
+    pub(super) fn octets_of(&self, terms: std::ops::Range<u32>) -> u64 {
+        let start = |term: u32| self.starts.get(term as usize).copied().unwrap_or(0);
+        if terms.is_empty() {
+            return 0;
+        }
+        u64::from(start(terms.end).saturating_sub(start(terms.start)))
     }
 
     fn octets(&self, term: u32) -> &[u8] {
@@ -65,22 +70,20 @@ impl Postings {
         }
     }
 
-    fn list(&self, term: u32) -> List {
+    /// The cards of a term: behind `few`, or as a bitmap when they are many.
+    fn list(&self, term: u32, few: &mut Vec<u32>) -> Option<RoaringBitmap> {
         let mut octets = self.octets(term);
         let count = take_number(&mut octets).unwrap_or(0);
         if count >= FEW {
-            return List::Many(RoaringBitmap::deserialize_from(octets).unwrap_or_default());
+            return RoaringBitmap::deserialize_from(octets).ok();
         }
         let mut last = 0_u32;
-        let mut cards = Vec::with_capacity(count);
         for _ in 0..count {
-            let Some(difference) = take_number(&mut octets) else {
-                break;
-            };
+            let difference = take_number(&mut octets)?;
             last = last.saturating_add(u32::try_from(difference).unwrap_or(u32::MAX));
-            cards.push(last);
+            few.push(last);
         }
-        List::Few(cards)
+        None
     }
 }
 

@@ -1,13 +1,14 @@
 //! Words by field.
 //!
 //! All terms stand in one text, sorted, each after a capital letter for its field and before a
-//! line feed. What a word contains is found by looking through the text of a field: that is 20 MB
-//! for half a million addresses and a few for all names, which takes a millisecond or two and
-//! needs no table of trigrams.
+//! line feed. What a word contains is found through [`Trigrams`]; less than three octets by looking
+//! through the text of a field.
 
 use std::ops::Range;
 
 use memchr::memmem;
+
+use super::trigrams::Trigrams;
 
 /// What a term is a word of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,11 +58,24 @@ impl TermField {
 pub(crate) struct Terms {
     text: Vec<u8>,
     starts: Vec<u32>,
+    /// The terms of each field, by its letter.
+    fields: Vec<(u8, Range<u32>)>,
 }
 
 impl Terms {
     pub(super) fn new(text: Vec<u8>, starts: Vec<u32>) -> Self {
-        Self { text, starts }
+        let mut terms = Self {
+            text,
+            starts,
+            fields: Vec::new(),
+        };
+        terms.fields = (b'A'..=b'Z')
+            .map(|letter| {
+                let range = terms.first_not_below(&[letter])..terms.first_not_below(&[letter + 1]);
+                (letter, range)
+            })
+            .collect();
+        terms
     }
 
     /// How many terms there are.
@@ -110,6 +124,9 @@ impl Terms {
 
     /// The terms of the words that begin so.
     pub(crate) fn prefix(&self, field: TermField, prefix: &str) -> Range<u32> {
+        if prefix.is_empty() {
+            return self.whole(field);
+        }
         let mut key = key(field, prefix);
         let from = self.first_not_below(&key);
         // No UTF-8 text holds this octet.
@@ -117,35 +134,63 @@ impl Terms {
         from..self.first_not_below(&key)
     }
 
-    /// The terms of the words that match the pattern.
-    pub(crate) fn matching(&self, field: TermField, pattern: &Pattern) -> Vec<u32> {
-        if let Some(first) = pattern.first.as_deref().filter(|first| !first.is_empty()) {
-            return self
-                .prefix(field, first)
-                .filter(|term| self.word(*term).is_some_and(|word| pattern.matches(word)))
+    /// Among which terms the words stand that can match the pattern.
+    pub(super) fn within(&self, field: TermField, pattern: &Pattern) -> Range<u32> {
+        match pattern.first.as_deref() {
+            Some(first) if !first.is_empty() => self.prefix(field, first),
+            _ => self.whole(field),
+        }
+    }
+
+    /// The terms of a field.
+    pub(super) fn whole(&self, field: TermField) -> Range<u32> {
+        self.fields
+            .iter()
+            .find(|(letter, _)| *letter == field as u8)
+            .map_or(0..0, |(_, range)| range.clone())
+    }
+
+    /// The terms of the words that match the pattern, ascending.
+    pub(super) fn matching(
+        &self,
+        trigrams: &Trigrams,
+        field: TermField,
+        pattern: &Pattern,
+    ) -> Vec<u32> {
+        let fits = |term: &u32| self.word(*term).is_some_and(|word| pattern.matches(word));
+        let within = self.within(field, pattern);
+        let Some(needle) = pattern.longest() else {
+            return within.filter(fits).collect();
+        };
+        if let Some(candidates) = trigrams.candidates(field, needle) {
+            return candidates
+                .into_iter()
+                .filter(|term| within.contains(term) && fits(term))
                 .collect();
         }
-        let Some(needle) = pattern.longest() else {
-            return self.prefix(field, "").collect();
-        };
-        let range = self.prefix(field, "");
+        self.searched(within, needle).filter(fits).collect()
+    }
+
+    /// The terms whose words hold a needle that is too short for trigrams, by looking through the
+    /// text.
+    fn searched(&self, within: Range<u32>, needle: &str) -> impl Iterator<Item = u32> {
         let start = |term: u32| self.starts.get(term as usize).copied().unwrap_or(0) as usize;
-        let (from, to) = (start(range.start), start(range.end));
+        let (from, to) = (start(within.start), start(within.end));
         let text = self.text.get(from..to).unwrap_or_default();
-        let mut found = Vec::new();
-        let mut term = range.start;
+        let mut term = within.start;
         let mut passed = 0;
-        for hit in memmem::find_iter(text, needle.as_bytes()) {
-            if hit < passed {
-                continue;
-            }
-            term = self.term_at(from + hit, term, range.end);
-            passed = start(term + 1) - from;
-            if self.word(term).is_some_and(|word| pattern.matches(word)) {
-                found.push(term);
-            }
-        }
-        found
+        memmem::find_iter(text, needle.as_bytes())
+            .map(|hit| hit + from)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .filter_map(move |hit| {
+                if hit < passed {
+                    return None;
+                }
+                term = self.term_at(hit, term, within.end);
+                passed = start(term + 1);
+                Some(term)
+            })
     }
 
     /// The term that holds an octet, from `low` on: hits come one after the other, so that the
@@ -191,13 +236,18 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    fn longest(&self) -> Option<&str> {
-        self.any
+    /// Its parts.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &str> {
+        self.first
             .iter()
+            .chain(&self.any)
             .chain(&self.last)
             .map(String::as_str)
             .filter(|part| !part.is_empty())
-            .max_by_key(|part| part.len())
+    }
+
+    fn longest(&self) -> Option<&str> {
+        self.parts().max_by_key(|part| part.len())
     }
 
     pub(crate) fn matches(&self, word: &str) -> bool {
@@ -222,27 +272,40 @@ impl Pattern {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trigrams::Gathering;
     use super::*;
     use proptest::prelude::*;
 
-    fn terms(words: &[&str]) -> Terms {
+    fn terms(words: &[&str]) -> (Terms, Trigrams) {
         let mut sorted: Vec<String> = words.iter().map(|word| format!("F{word}")).collect();
         sorted.push("Gx".to_owned());
         sorted.push("Alefevre".to_owned());
         sorted.sort();
         sorted.dedup();
         let (mut text, mut starts) = (Vec::new(), vec![0]);
-        for word in &sorted {
+        let mut gathering = Gathering::default();
+        for (word, term) in sorted.iter().zip(0..) {
             text.extend_from_slice(word.as_bytes());
             text.push(b'\n');
             starts.push(text.len() as u32);
+            gathering.add(word.as_bytes(), term, 1);
         }
-        Terms::new(text, starts)
+        let (mut keys, mut octets, mut lists, mut blob) = (vec![], vec![], vec![0], vec![]);
+        for (key, size, list) in gathering.into_sorted() {
+            keys.push(key);
+            octets.push(size);
+            blob.extend(list);
+            lists.push(blob.len() as u32);
+        }
+        (
+            Terms::new(text, starts),
+            Trigrams::new(keys, octets, lists, blob),
+        )
     }
 
-    fn found(terms: &Terms, pattern: &Pattern) -> Vec<String> {
+    fn found((terms, trigrams): &(Terms, Trigrams), pattern: &Pattern) -> Vec<String> {
         terms
-            .matching(TermField::Family, pattern)
+            .matching(trigrams, TermField::Family, pattern)
             .into_iter()
             .map(|term| terms.word(term).unwrap().to_owned())
             .collect()
@@ -250,7 +313,8 @@ mod tests {
 
     #[test]
     fn words_are_found_whole_by_prefix_and_by_what_they_contain() {
-        let terms = terms(&["dupont", "lefebvre", "lefevre", "malefe"]);
+        let both = terms(&["dupont", "lefebvre", "lefevre", "malefe"]);
+        let (terms, _) = &both;
         assert!(terms.find(TermField::Family, "lefevre").is_some());
         assert!(terms.find(TermField::Family, "lef").is_none());
         assert!(terms.find(TermField::Given, "lefevre").is_none());
@@ -260,19 +324,19 @@ mod tests {
             ..Pattern::default()
         };
         assert_eq!(
-            found(&terms, &any("lefe")),
+            found(&both, &any("lefe")),
             ["lefebvre", "lefevre", "malefe"]
         );
-        assert!(found(&terms, &any("F")).is_empty());
+        assert!(found(&both, &any("F")).is_empty());
     }
 
     proptest! {
         #[test]
         fn what_is_found_is_what_matches(
-            words in prop::collection::btree_set("[ab]{1,6}", 1..20),
-            first in prop::option::of("[ab]{0,2}"),
-            any in prop::collection::vec("[ab]{0,2}", 0..3),
-            last in prop::option::of("[ab]{0,2}"),
+            words in prop::collection::btree_set("[ab]{1,8}", 1..40),
+            first in prop::option::of("[ab]{0,4}"),
+            any in prop::collection::vec("[ab]{0,4}", 0..3),
+            last in prop::option::of("[ab]{0,4}"),
         ) {
             let list: Vec<&str> = words.iter().map(String::as_str).collect();
             let terms = terms(&list);

@@ -20,8 +20,8 @@ use crate::view::{self, PageStart, Test, View};
 pub(super) const MAX_ENTRIES: usize = 100;
 /// The most listings that are looked at for one answer.
 const MAX_LOOKED_AT: usize = 2_000;
-/// How many are read from the index at a time.
-const BATCH: usize = 200;
+/// How many are read from the index at a time at least.
+const LEAST_BATCH: usize = 20;
 /// The most entries that an answer without a narrowing filter may have: a small territory may be
 /// read whole, a national register may not.
 const MAX_WHOLE: u64 = 100;
@@ -106,13 +106,17 @@ impl Lookup<'_> {
             |branch| view::Filter::Kinds(kinds(branch)),
         );
         let wanted = view::Filter::And(vec![kinds, narrowed.clone().unwrap_or(view::Filter::All)]);
+        if narrowed.is_none() && self.view.count(&wanted)? > MAX_WHOLE {
+            found.cut = Some(Cut::Broad);
+            return Ok(());
+        }
         let (mut start, mut looked_at): (Option<PageStart>, usize) = (None, 0);
         loop {
-            let page = self.view.matching(&wanted, BATCH, start)?;
-            if narrowed.is_none() && page.total > MAX_WHOLE {
-                found.cut = Some(Cut::Broad);
-                return Ok(());
-            }
+            // One more than is shown tells that there are more.
+            let batch = (limit + 1)
+                .saturating_sub(found.entries.len())
+                .max(LEAST_BATCH);
+            let page = self.view.matching(&wanted, batch, start)?;
             for listing in &page.listings {
                 looked_at += 1;
                 let entry = entry::entry(self.view, self.suffix, listing)?;

@@ -10,14 +10,14 @@
 mod words;
 
 use liaison_directory_client::{EntryKind, Purpose};
-use roaring::RoaringBitmap;
 
 use crate::error::DirectoryError;
-use crate::index::{Card, Index};
+use crate::index::{Card, Index, Question};
+use crate::model::Kind;
 use crate::text;
 use crate::view::{Listing, Shelf, View};
 
-use words::{Effort, Reading};
+use words::{Effort, Readings};
 
 /// The longest text that is looked at, in characters, and the most words.
 const MAX_TEXT: usize = 200;
@@ -96,10 +96,9 @@ impl View {
         let typed: String = search.text.chars().take(MAX_TEXT).collect();
         let mut found: Vec<(f32, Shelf, Card, Vec<Match>)> = Vec::new();
         for (shelf, index) in self.shelves() {
-            for (score, card, matches) in in_index(index, &typed, search) {
-                if !self.is_masked(shelf, card) {
-                    found.push((score, shelf, card, matches));
-                }
+            let is_shown = |card| !self.is_masked(shelf, card);
+            for (score, card, matches) in in_index(index, &typed, search, is_shown) {
+                found.push((score, shelf, card, matches));
             }
         }
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
@@ -134,30 +133,37 @@ impl View {
     }
 }
 
-fn in_index(index: &Index, typed: &str, search: &Search) -> Vec<(f32, Card, Vec<Match>)> {
-    let mut allowed = RoaringBitmap::new();
-    allowed.insert_range(index.actors());
-    if !search.kinds.is_empty() {
-        allowed &= words::of_kinds(index, &search.kinds);
-    }
+fn in_index(
+    index: &Index,
+    typed: &str,
+    search: &Search,
+    is_shown: impl Fn(Card) -> bool,
+) -> Vec<(f32, Card, Vec<Match>)> {
+    let allowed = if search.kinds.is_empty() {
+        Question::All
+    } else {
+        Question::Kinds(search.kinds.iter().flat_map(kinds).copied().collect())
+    };
     let asks_for_all = typed.trim().is_empty();
     let typed = words::split(typed);
     if typed.is_empty() {
-        return allowed
-            .iter()
-            .take(if asks_for_all { search.limit } else { 0 })
+        let limit = if asks_for_all { search.limit } else { 0 };
+        let first = index.first(&allowed, 0, limit, is_shown);
+        return first
+            .into_iter()
             .map(|card| (0.0, card, Vec::new()))
             .collect();
     }
     let typed = typed.get(..MAX_WORDS.min(typed.len())).unwrap_or_default();
     let mut best = Vec::new();
     for effort in [Effort::Exact, Effort::Beginnings, Effort::Neighbours] {
-        let readings: Vec<Vec<Reading>> = typed
+        let readings: Vec<Readings> = typed
             .iter()
             .enumerate()
             .map(|(at, word)| words::readings(index, word, effort, at + 1 == typed.len()))
             .collect();
-        best = weigh(&readings, &allowed, search.limit);
+        let shortlist = shortlist(index, &readings, &allowed, &is_shown);
+        best = weigh(index, &readings, shortlist, search.limit);
         if best.len() >= search.limit.min(10) {
             break;
         }
@@ -165,71 +171,76 @@ fn in_index(index: &Index, typed: &str, search: &Search) -> Vec<(f32, Card, Vec<
     best
 }
 
-/// The cards that have a reading for every word, the best first.
-fn weigh(
-    words: &[Vec<Reading>],
-    allowed: &RoaringBitmap,
-    limit: usize,
-) -> Vec<(f32, Card, Vec<Match>)> {
-    let mut every = allowed.clone();
-    for readings in words {
-        let mut any = RoaringBitmap::new();
-        for reading in readings {
-            any |= &reading.cards;
-        }
-        every &= any;
+fn kinds(kind: &EntryKind) -> &'static [Kind] {
+    match kind {
+        EntryKind::Person => &[Kind::Person, Kind::Role],
+        EntryKind::Organisation => &[Kind::Organisation],
+        EntryKind::Service => &[Kind::Service],
     }
-    if every.is_empty() {
-        return Vec::new();
-    }
-    let mut weighed = Vec::new();
-    for card in shortlist(words, &every) {
-        let mut score = 0.0;
-        let mut matches = Vec::with_capacity(words.len());
-        for readings in words {
-            let best = readings
-                .iter()
-                .filter(|reading| reading.cards.contains(card))
-                .max_by(|a, b| a.weight.total_cmp(&b.weight));
-            if let Some(best) = best {
-                score += best.weight;
-                matches.push(best.how);
-            }
-        }
-        // Of equal ones the card that comes first can be written to, or comes first by name.
-        weighed.push((score / words.len() as f32, card, matches));
-    }
-    weighed.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    weighed.truncate(limit.saturating_mul(2).max(20));
-    weighed
 }
 
-/// The cards to weigh: all, or, when there are too many, first those that the best readings find.
-fn shortlist(words: &[Vec<Reading>], every: &RoaringBitmap) -> Vec<Card> {
-    let mut list: Vec<Card> = Vec::new();
-    if every.len() > MAX_WEIGHED as u64 {
-        let mut best = every.clone();
-        for readings in words {
-            let top = readings
-                .iter()
-                .map(|reading| reading.weight)
-                .fold(0.0, f32::max);
-            let mut any = RoaringBitmap::new();
-            for reading in readings.iter().filter(|reading| reading.weight >= top) {
-                any |= &reading.cards;
-            }
-            let narrowed = &best & &any;
-            if !narrowed.is_empty() {
-                best = narrowed;
-            }
-        }
-        list.extend(best.iter().take(MAX_WEIGHED / 2));
+/// The cards to weigh: all that have a reading for every word, or, when there are too many, first
+/// those that have the best ones.
+fn shortlist(
+    index: &Index,
+    words: &[Readings],
+    allowed: &Question,
+    is_shown: impl Fn(Card) -> bool,
+) -> Vec<Card> {
+    let having = |best_alone: bool, limit: usize| {
+        let mut asked: Vec<Question> = words
+            .iter()
+            .map(|readings| readings.question(best_alone))
+            .collect();
+        asked.push(allowed.clone());
+        index.first(&Question::And(asked), 0, limit, &is_shown)
+    };
+    let mut list = having(false, MAX_WEIGHED);
+    if list.len() == MAX_WEIGHED {
+        list.truncate(MAX_WEIGHED / 2);
+        list.extend(having(true, MAX_WEIGHED / 2));
+        list.sort_unstable();
+        list.dedup();
     }
-    let room = MAX_WEIGHED - list.len();
-    list.extend(every.iter().take(room));
-    list.sort_unstable();
-    list.dedup();
     list
+}
+
+/// The cards with the score of their readings, the best first.
+fn weigh(
+    index: &Index,
+    words: &[Readings],
+    cards: Vec<Card>,
+    limit: usize,
+) -> Vec<(f32, Card, Vec<Match>)> {
+    let mut weighed = Vec::with_capacity(cards.len());
+    let mut terms = Vec::new();
+    for card in cards {
+        index.terms_of(card, &mut terms);
+        let readings = words
+            .iter()
+            .filter_map(|readings| readings.best(index, card, &terms));
+        let score: f32 = readings.map(|reading| reading.weight).sum();
+        weighed.push((score / words.len() as f32, card));
+    }
+    // Of equal ones the card that comes first can be written to, or comes first by name.
+    let best_first = |a: &(f32, Card), b: &(f32, Card)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    let kept = limit.saturating_mul(2).max(20);
+    if weighed.len() > kept {
+        weighed.select_nth_unstable_by(kept, best_first);
+        weighed.truncate(kept);
+    }
+    weighed.sort_unstable_by(best_first);
+    weighed
+        .into_iter()
+        .map(|(score, card)| {
+            index.terms_of(card, &mut terms);
+            let matches = words
+                .iter()
+                .filter_map(|readings| readings.best(index, card, &terms))
+                .map(|reading| reading.how);
+            (score, card, matches.collect())
+        })
+        .collect()
 }
 
 /// Whether a folded text has a word.

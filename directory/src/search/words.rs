@@ -1,11 +1,9 @@
 //! The readings of a typed word.
 
-use liaison_directory_client::EntryKind;
-use roaring::RoaringBitmap;
+use std::ops::Range;
 
 use super::{Match, has_word};
-use crate::index::{Index, Pattern, TermField};
-use crate::model::Kind;
+use crate::index::{Card, Index, Pattern, Question, TermField, TermSet};
 use crate::text;
 
 /// How far a word may be from what it finds.
@@ -19,11 +17,128 @@ pub(super) enum Effort {
     Neighbours,
 }
 
-/// One way to read a word.
+/// How much a reading counts, and what it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Reading {
-    pub(super) how: Match,
     pub(super) weight: f32,
-    pub(super) cards: RoaringBitmap,
+    pub(super) how: Match,
+}
+
+/// Every way to read a word, in the terms of one index.
+#[derive(Debug, Default)]
+pub(super) struct Readings {
+    /// By single terms; each once, ascending, with its best reading.
+    terms: Vec<(u32, Reading)>,
+    /// By ranges of terms: beginnings.
+    ranges: Vec<(Range<u32>, Reading)>,
+    /// By identifier.
+    cards: Vec<(Card, Reading)>,
+    /// By what an address contains, with the terms of addresses.
+    address: Option<(Range<u32>, Pattern, Reading)>,
+}
+
+impl Readings {
+    /// The question which cards have one of the readings, or one of the best alone.
+    pub(super) fn question(&self, best_alone: bool) -> Question {
+        let every = self.every();
+        let top = every.map(|one| one.weight).fold(0.0, f32::max);
+        let is_asked = |reading: &Reading| !best_alone || reading.weight >= top;
+        let single = self.terms.iter().filter(|(_, one)| is_asked(one));
+        let ranges = self.ranges.iter().filter(|(_, one)| is_asked(one));
+        let terms = single
+            .map(|(term, _)| *term..*term + 1)
+            .chain(ranges.map(|(range, _)| range.clone()));
+        let mut asked = vec![Question::Bears(TermSet::of(terms))];
+        let mut cards: Vec<Card> = self
+            .cards
+            .iter()
+            .filter(|(_, one)| is_asked(one))
+            .map(|(card, _)| *card)
+            .collect();
+        cards.sort_unstable();
+        if !cards.is_empty() {
+            asked.push(Question::Cards(cards));
+        }
+        if let Some((_, pattern, reading)) = &self.address
+            && is_asked(reading)
+        {
+            asked.push(Question::Matches(TermField::Address, pattern.clone()));
+        }
+        Question::Or(asked)
+    }
+
+    fn every(&self) -> impl Iterator<Item = Reading> {
+        let single = self.terms.iter().map(|(_, one)| *one);
+        let ranges = self.ranges.iter().map(|(_, one)| *one);
+        let cards = self.cards.iter().map(|(_, one)| *one);
+        let address = self.address.iter().map(|(.., one)| *one);
+        single.chain(ranges).chain(cards).chain(address)
+    }
+
+    /// The best reading that a card with these terms has.
+    pub(super) fn best(&self, index: &Index, card: Card, terms: &[u32]) -> Option<Reading> {
+        let mut best: Option<Reading> = None;
+        let mut take = |reading: Reading| {
+            if best.is_none_or(|best| reading.weight > best.weight) {
+                best = Some(reading);
+            }
+        };
+        for (one, reading) in &self.cards {
+            if *one == card {
+                take(*reading);
+            }
+        }
+        for term in terms {
+            if let Ok(at) = self.terms.binary_search_by_key(term, |(one, _)| *one)
+                && let Some((_, reading)) = self.terms.get(at)
+            {
+                take(*reading);
+            }
+            for (range, reading) in &self.ranges {
+                if range.contains(term) {
+                    take(*reading);
+                }
+            }
+            if let Some((range, pattern, reading)) = &self.address
+                && range.contains(term)
+                && index
+                    .terms
+                    .word(*term)
+                    .is_some_and(|word| pattern.matches(word))
+            {
+                take(*reading);
+            }
+        }
+        best
+    }
+
+    fn term(&mut self, how: Match, weight: f32, terms: impl IntoIterator<Item = u32>) {
+        let reading = Reading { weight, how };
+        self.terms
+            .extend(terms.into_iter().map(|term| (term, reading)));
+    }
+
+    fn range(&mut self, how: Match, weight: f32, range: Range<u32>) {
+        if !range.is_empty() {
+            self.ranges.push((range, Reading { weight, how }));
+        }
+    }
+
+    fn identified(&mut self, cards: impl Iterator<Item = Card>) {
+        let reading = Reading {
+            weight: 1.0,
+            how: Match::Identifier,
+        };
+        self.cards.extend(cards.map(|card| (card, reading)));
+    }
+
+    /// Keeps the best reading of each term.
+    fn settled(mut self) -> Self {
+        self.terms
+            .sort_by(|a, b| a.0.cmp(&b.0).then(b.1.weight.total_cmp(&a.1.weight)));
+        self.terms.dedup_by_key(|(term, _)| *term);
+        self
+    }
 }
 
 /// Words that people use for a profession or a speciality, and words of its label.
@@ -101,35 +216,21 @@ pub(super) fn split(typed: &str) -> Vec<String> {
     if kept.is_empty() { found } else { kept }
 }
 
-/// The cards of some kinds.
-pub(super) fn of_kinds(index: &Index, kinds: &[EntryKind]) -> RoaringBitmap {
-    let words = kinds.iter().flat_map(|kind| match kind {
-        EntryKind::Person => [Some(Kind::Person), Some(Kind::Role)],
-        EntryKind::Organisation => [Some(Kind::Organisation), None],
-        EntryKind::Service => [Some(Kind::Service), None],
-    });
-    index.cards_of_all(
-        words
-            .flatten()
-            .filter_map(|kind| index.terms.find(TermField::Kind, kind.word())),
-    )
-}
-
 /// Every reading of a word.
-pub(super) fn readings(index: &Index, word: &str, effort: Effort, is_last: bool) -> Vec<Reading> {
-    let mut read = Readings {
+pub(super) fn readings(index: &Index, word: &str, effort: Effort, is_last: bool) -> Readings {
+    let mut read = Reader {
         index,
         word,
-        found: Vec::new(),
+        found: Readings::default(),
     };
     if word.contains('@') {
         read.address(effort);
-        return read.found;
+        return read.found.settled();
     }
     if word.bytes().all(|b| b.is_ascii_digit()) || is_corsican(word) {
         read.number();
         if word.len() >= 4 && word.len() != 5 {
-            return read.found;
+            return read.found.settled();
         }
     }
     read.exact();
@@ -142,31 +243,20 @@ pub(super) fn readings(index: &Index, word: &str, effort: Effort, is_last: bool)
     if effort >= Effort::Neighbours {
         read.neighbours();
     }
-    read.found
+    read.found.settled()
 }
 
 fn is_corsican(word: &str) -> bool {
     word.len() == 9 && (word.starts_with("2a") || word.starts_with("2b"))
 }
 
-struct Readings<'a> {
+struct Reader<'a> {
     index: &'a Index,
     word: &'a str,
-    found: Vec<Reading>,
+    found: Readings,
 }
 
-impl Readings<'_> {
-    fn push(&mut self, how: Match, weight: f32, cards: RoaringBitmap) {
-        if !cards.is_empty() {
-            self.found.push(Reading { how, weight, cards });
-        }
-    }
-
-    fn terms(&mut self, how: Match, weight: f32, terms: impl Iterator<Item = u32>) {
-        let cards = self.index.cards_of_all(terms);
-        self.push(how, weight, cards);
-    }
-
+impl Reader<'_> {
     fn number(&mut self) {
         let word = self.word;
         let systems: &[&str] = match word.len() {
@@ -177,17 +267,14 @@ impl Readings<'_> {
             _ => &["id"],
         };
         let upper = word.to_uppercase();
+        let index = self.index;
         let cards = systems
             .iter()
-            .flat_map(|system| self.index.cards_named(&format!("{system}:{upper}")))
-            .collect();
-        self.push(Match::Identifier, 1.0, cards);
+            .flat_map(|system| index.cards_named(&format!("{system}:{upper}")));
+        self.found.identified(cards);
         if (2..=5).contains(&word.len()) {
-            self.terms(
-                Match::Place,
-                0.8,
-                self.index.terms.prefix(TermField::PostalCode, word),
-            );
+            let range = index.terms.prefix(TermField::PostalCode, word);
+            self.found.range(Match::Place, 0.8, range);
         }
     }
 
@@ -199,11 +286,11 @@ impl Readings<'_> {
             (TermField::Activity, Match::Activity, 0.8),
         ] {
             let term = self.index.terms.find(field, self.word);
-            self.terms(how, weight, term.into_iter());
+            self.found.term(how, weight, term);
         }
         let town = text::place(self.word);
         let term = self.index.terms.find(TermField::Town, &town);
-        self.terms(Match::Place, 0.8, term.into_iter());
+        self.found.term(Match::Place, 0.8, term);
         self.activity(0.8, has_word);
     }
 
@@ -214,17 +301,13 @@ impl Readings<'_> {
             .find(|(word, _)| *word == self.word)
             .map(|(_, meant)| meant.to_vec())
             .unwrap_or_default();
-        let word = self.word;
-        let terms: Vec<u32> = self
-            .index
-            .coded(|label| fits(label, word) || meant.iter().any(|phrase| label.contains(*phrase)))
-            .collect();
-        self.terms(Match::Activity, weight, terms.into_iter());
-        let words = meant.into_iter().flat_map(text::words);
-        let terms: Vec<u32> = words
-            .filter_map(|word| self.index.terms.find(TermField::Activity, word))
-            .collect();
-        self.terms(Match::Activity, weight, terms.into_iter());
+        let (index, word) = (self.index, self.word);
+        let coded = index
+            .coded(|label| fits(label, word) || meant.iter().any(|phrase| label.contains(*phrase)));
+        self.found.term(Match::Activity, weight, coded);
+        let words = meant.iter().flat_map(|phrase| text::words(phrase));
+        let terms = words.filter_map(|word| index.terms.find(TermField::Activity, word));
+        self.found.term(Match::Activity, weight, terms);
     }
 
     fn beginnings(&mut self) {
@@ -235,13 +318,13 @@ impl Readings<'_> {
             (TermField::Activity, 0.5),
         ] {
             let terms = self.index.terms.prefix(field, self.word);
-            self.terms(Match::Beginning, weight, terms);
+            self.found.range(Match::Beginning, weight, terms);
         }
         let terms = self
             .index
             .terms
             .prefix(TermField::Town, &text::place(self.word));
-        self.terms(Match::Place, 0.5, terms);
+        self.found.range(Match::Place, 0.5, terms);
         if self.word.len() >= 3 {
             self.activity(0.5, |label, word| {
                 text::words(label).any(|one| one.starts_with(word))
@@ -257,27 +340,29 @@ impl Readings<'_> {
             (TermField::Town, 0.45),
         ] {
             let slips = self.index.slipped(field, self.word);
-            self.terms(Match::Slip, weight, slips.into_iter());
+            self.found.term(Match::Slip, weight, slips);
             let sounds = self.index.sounding(field, self.word);
-            self.terms(Match::Sound, weight - 0.1, sounds.into_iter());
+            self.found.term(Match::Sound, weight - 0.1, sounds);
         }
     }
 
     fn address(&mut self, effort: Effort) {
+        let index = self.index;
         if self.word.contains('@') {
-            let cards = self
-                .index
-                .cards_named(&format!("address:{}", self.word))
-                .collect();
-            self.push(Match::Identifier, 1.0, cards);
+            let cards = index.cards_named(&format!("address:{}", self.word));
+            self.found.identified(cards);
         }
         if effort >= Effort::Beginnings {
             let pattern = Pattern {
                 any: vec![self.word.to_owned()],
                 ..Pattern::default()
             };
-            let terms = self.index.terms.matching(TermField::Address, &pattern);
-            self.terms(Match::Address, 0.4, terms.into_iter());
+            let reading = Reading {
+                weight: 0.4,
+                how: Match::Address,
+            };
+            let range = index.terms.prefix(TermField::Address, "");
+            self.found.address = Some((range, pattern, reading));
         }
     }
 }

@@ -1,11 +1,10 @@
 //! Exact questions: what LDAP filters and FHIR searches become.
 
-use roaring::RoaringBitmap;
 use uuid::Uuid;
 
 use super::{Listing, Shelf, View};
 use crate::error::DirectoryError;
-use crate::index::{Card, Index, TermField};
+use crate::index::{Card, Index, Pattern, Question, TermField, TermSet};
 use crate::model::Kind;
 use crate::text;
 
@@ -115,8 +114,6 @@ impl PageStart {
 pub struct Page {
     /// The listings, those that can be written to first, then by name.
     pub listings: Vec<Listing>,
-    /// How many fit in all; masked and ended ones may still be counted.
-    pub total: u64,
     /// Where the next page begins; `None` at the end.
     pub next: Option<PageStart>,
 }
@@ -138,26 +135,56 @@ impl View {
         let start = start.map_or(0, |place| place.0);
         let mut page = Page {
             listings: Vec::new(),
-            total: 0,
             next: None,
         };
         for (shelf, index) in self.shelves() {
-            let wanted = evaluate(index, filter);
-            page.total += wanted.len();
-            for card in wanted {
-                let place = number_of(shelf, card);
-                if place < start || page.next.is_some() {
-                    continue;
+            let question = question(index, filter);
+            let mut from = first_on(shelf, start);
+            loop {
+                // One more, which tells whether there is a next page.
+                let wanted = limit - page.listings.len() + 1;
+                let keep = |card| !self.is_masked(shelf, card);
+                let cards = index.first(&question, from, wanted, keep);
+                for card in &cards {
+                    if page.listings.len() == limit {
+                        page.next = Some(PageStart(number_of(shelf, *card)));
+                        return Ok(page);
+                    }
+                    page.listings.extend(self.listing(shelf, *card)?);
+                    from = card + 1;
                 }
-                if page.listings.len() == limit {
-                    page.next = Some(PageStart(place));
+                // What holds no longer was found and is not shown.
+                if cards.len() < wanted {
                     break;
                 }
-                page.listings.extend(self.listing(shelf, card)?);
             }
         }
         Ok(page)
     }
+
+    /// How many listings a filter wants; masked and ended ones may still be counted.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Filter`] when it has more than 256 nodes.
+    pub fn count(&self, filter: &Filter) -> Result<u64, DirectoryError> {
+        if size(filter) > MAX_NODES {
+            return Err(DirectoryError::Filter);
+        }
+        let each = self.shelves();
+        Ok(each
+            .map(|(_, index)| index.count(&question(index, filter)))
+            .sum())
+    }
+}
+
+/// The first card of a shelf that a place leaves.
+fn first_on(shelf: Shelf, start: u64) -> Card {
+    let base = number_of(Shelf::Base, 0);
+    let from = match shelf {
+        Shelf::Fresh => start,
+        Shelf::Base => start.saturating_sub(base),
+    };
+    Card::try_from(from).unwrap_or(Card::MAX)
 }
 
 /// Fresh cards first, then those of the index.
@@ -186,81 +213,65 @@ fn size(filter: &Filter) -> usize {
     count
 }
 
-fn evaluate(index: &Index, filter: &Filter) -> RoaringBitmap {
+/// A filter in the terms of an index.
+fn question(index: &Index, filter: &Filter) -> Question {
+    let each = |list: &[Filter]| list.iter().map(|one| question(index, one)).collect();
+    let cards = |mut found: Vec<Card>| {
+        found.retain(|card| index.actors().contains(card));
+        found.sort_unstable();
+        found.dedup();
+        Question::Cards(found)
+    };
     match filter {
-        Filter::All => all(index),
-        Filter::None => RoaringBitmap::new(),
-        Filter::And(list) => {
-            let mut wanted: Option<RoaringBitmap> = None;
-            for one in list {
-                let next = evaluate(index, one);
-                wanted = Some(match wanted {
-                    Some(wanted) => wanted & next,
-                    None => next,
-                });
-                if wanted.as_ref().is_some_and(RoaringBitmap::is_empty) {
-                    break;
-                }
-            }
-            wanted.unwrap_or_else(|| all(index))
+        Filter::All => Question::All,
+        Filter::None => none(),
+        Filter::And(list) => Question::And(each(list)),
+        Filter::Or(list) => Question::Or(each(list)),
+        Filter::Not(one) => Question::Not(Box::new(question(index, one))),
+        Filter::Kinds(kinds) => Question::Kinds(kinds.clone()),
+        Filter::Bears(id) => cards(index.cards_of_id(*id).collect()),
+        Filter::Has(Attribute::Identifier, Test::Equals(text)) => {
+            cards(index.cards_named(text).collect())
         }
-        Filter::Or(list) => list.iter().fold(RoaringBitmap::new(), |wanted, one| {
-            wanted | evaluate(index, one)
-        }),
-        Filter::Not(one) => all(index) - evaluate(index, one),
-        Filter::Kinds(kinds) => {
-            index.cards_of_all(
-                kinds
-                    .iter()
-                    .filter_map(|kind| index.terms.find(TermField::Kind, kind.word())),
-            ) & all(index)
-        }
-        Filter::Bears(id) => {
-            let mut found: Vec<Card> = index.cards_of_id(*id).collect();
-            found.retain(|card| index.actors().contains(card));
-            found.into_iter().collect()
-        }
-        Filter::Has(Attribute::Identifier, test) => match test {
-            Test::Equals(text) => {
-                let mut found: Vec<Card> = index.cards_named(text).collect();
-                found.retain(|card| index.actors().contains(card));
-                found.into_iter().collect()
-            }
-            _ => RoaringBitmap::new(),
-        },
+        Filter::Has(Attribute::Identifier, _) => none(),
         Filter::Has(attribute, test) => has(index, *attribute, test),
     }
 }
 
-fn all(index: &Index) -> RoaringBitmap {
-    let mut all = RoaringBitmap::new();
-    all.insert_range(index.actors());
-    all
+fn none() -> Question {
+    Question::Or(Vec::new())
 }
 
-fn has(index: &Index, attribute: Attribute, test: &Test) -> RoaringBitmap {
-    let fields = fields_of(attribute);
-    let is_code = matches!(
+fn bears(terms: impl IntoIterator<Item = u32>) -> Question {
+    Question::Bears(TermSet::of_each(terms))
+}
+
+/// Whether values are compared as they are, without regard to words.
+fn is_whole(attribute: Attribute) -> bool {
+    matches!(
         attribute,
-        Attribute::Profession
+        Attribute::Address
+            | Attribute::Profession
             | Attribute::Speciality
             | Attribute::Category
             | Attribute::Commune
             | Attribute::MailboxType
             | Attribute::Purpose
-    );
+    )
+}
+
+fn has(index: &Index, attribute: Attribute, test: &Test) -> Question {
+    let fields = fields_of(attribute);
     let fold = |text: &str| match attribute {
-        _ if is_code => text.trim().to_owned(),
         Attribute::Address => text.to_lowercase(),
         Attribute::Town => text::place(text),
+        _ if is_whole(attribute) => text.trim().to_owned(),
         _ => text::fold(text),
     };
     match test {
-        Test::Present => index.cards_of_all(
-            fields
-                .iter()
-                .flat_map(|field| index.terms.prefix(*field, "")),
-        ),
+        Test::Present => Question::Bears(TermSet::of(
+            fields.iter().map(|field| index.terms.prefix(*field, "")),
+        )),
         Test::Equals(text) => every_word(index, attribute, &fold(text), Whole),
         Test::Resembles(text) => every_word(index, attribute, &fold(text), Resembling),
         Test::Parts { first, any, last } => {
@@ -275,11 +286,10 @@ fn has(index: &Index, attribute: Attribute, test: &Test) -> RoaringBitmap {
             if first.is_none() && last.is_none() && any.is_empty() {
                 return has(index, attribute, &Test::Present);
             }
-            if attribute == Attribute::Address || is_code {
-                let pattern = crate::index::Pattern { first, any, last };
-                return matching(index, fields, &pattern);
+            if is_whole(attribute) {
+                return matches(fields, &Pattern { first, any, last });
             }
-            parts(index, attribute, first, &any, last)
+            parts(index, attribute, first.as_deref(), &any, last.as_deref())
         }
     }
 }
@@ -289,16 +299,16 @@ fn has(index: &Index, attribute: Attribute, test: &Test) -> RoaringBitmap {
 fn parts(
     index: &Index,
     attribute: Attribute,
-    first: Option<String>,
+    first: Option<&str>,
     any: &[String],
-    last: Option<String>,
-) -> RoaringBitmap {
-    let mut wanted: Option<RoaringBitmap> = None;
+    last: Option<&str>,
+) -> Question {
+    let mut asked = Vec::new();
     let labelled = first
-        .iter()
+        .into_iter()
         .map(|part| (part, Ends::Starts))
-        .chain(any.iter().map(|part| (part, Ends::Open)))
-        .chain(last.iter().map(|part| (part, Ends::Finishes)));
+        .chain(any.iter().map(|part| (part.as_str(), Ends::Open)))
+        .chain(last.into_iter().map(|part| (part, Ends::Finishes)));
     for (part, ends) in labelled {
         let words: Vec<&str> = text::words(part).collect();
         let count = words.len();
@@ -307,25 +317,20 @@ fn parts(
                 at > 0 || ends == Ends::Starts,
                 at + 1 < count || ends == Ends::Finishes,
             );
-            let found = match (starts, finishes) {
-                (true, true) => any_field(index, attribute, word, Whole),
-                (true, false) => any_field(index, attribute, word, Beginning),
-                (false, true) => any_field(index, attribute, word, Ending),
-                (false, false) if word.chars().count() < 3 => {
-                    any_field(index, attribute, word, Beginning)
-                }
-                (false, false) => any_field(index, attribute, word, Containing),
+            let how = match (starts, finishes) {
+                (true, true) => Whole,
+                (true, false) => Beginning,
+                (false, true) => Ending,
+                (false, false) if word.chars().count() < 3 => Beginning,
+                (false, false) => Containing,
             };
-            wanted = Some(match wanted {
-                Some(wanted) => wanted & found,
-                None => found,
-            });
-            if wanted.as_ref().is_some_and(RoaringBitmap::is_empty) {
-                return RoaringBitmap::new();
-            }
+            asked.push(any_field(index, attribute, word, how));
         }
     }
-    wanted.unwrap_or_default()
+    if asked.is_empty() {
+        return none();
+    }
+    Question::And(asked)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -346,76 +351,65 @@ enum How {
 }
 use How::{Beginning, Containing, Ending, Resembling, Whole};
 
-fn every_word(index: &Index, attribute: Attribute, folded: &str, how: How) -> RoaringBitmap {
-    if matches!(
-        attribute,
-        Attribute::Address
-            | Attribute::Profession
-            | Attribute::Speciality
-            | Attribute::Category
-            | Attribute::Commune
-            | Attribute::MailboxType
-            | Attribute::Purpose
-    ) {
+fn every_word(index: &Index, attribute: Attribute, folded: &str, how: How) -> Question {
+    if is_whole(attribute) {
         return any_field(index, attribute, folded, Whole);
     }
-    let mut wanted: Option<RoaringBitmap> = None;
-    for word in text::words(folded) {
-        let found = any_field(index, attribute, word, how);
-        wanted = Some(match wanted {
-            Some(wanted) => wanted & found,
-            None => found,
-        });
+    let asked: Vec<Question> = text::words(folded)
+        .map(|word| any_field(index, attribute, word, how))
+        .collect();
+    if asked.is_empty() {
+        return none();
     }
-    wanted.unwrap_or_default()
+    Question::And(asked)
 }
 
-fn any_field(index: &Index, attribute: Attribute, word: &str, how: How) -> RoaringBitmap {
+fn any_field(index: &Index, attribute: Attribute, word: &str, how: How) -> Question {
     let fields = fields_of(attribute);
-    let mut found = match how {
-        Whole => index.cards_of_all(
+    let found = match how {
+        Whole => bears(
             fields
                 .iter()
                 .filter_map(|field| index.terms.find(*field, word)),
         ),
-        Beginning => index.cards_of_all(
-            fields
-                .iter()
-                .flat_map(|field| index.terms.prefix(*field, word)),
-        ),
-        Resembling => index.cards_of_all(fields.iter().flat_map(|field| {
+        Beginning => Question::Bears(TermSet::of(
+            fields.iter().map(|field| index.terms.prefix(*field, word)),
+        )),
+        Resembling => bears(fields.iter().flat_map(|field| {
             let mut terms = index.slipped(*field, word);
             terms.extend(index.sounding(*field, word));
             terms.extend(index.terms.find(*field, word));
             terms
         })),
         Ending | Containing => {
-            let mut pattern = crate::index::Pattern::default();
+            let mut pattern = Pattern::default();
             match how {
                 Ending => pattern.last = Some(word.to_owned()),
                 _ => pattern.any.push(word.to_owned()),
             }
-            matching(index, fields, &pattern)
+            matches(fields, &pattern)
         }
     };
-    if matches!(attribute, Attribute::Activity | Attribute::Label) && how != Resembling {
-        found |= index.cards_of_all(index.coded(|label| {
-            text::words(label).any(|one| match how {
-                Whole => one == word,
-                Beginning => one.starts_with(word),
-                Ending => one.ends_with(word),
-                _ => one.contains(word),
-            })
-        }));
+    if !matches!(attribute, Attribute::Activity | Attribute::Label) || how == Resembling {
+        return found;
     }
-    found
+    let coded = index.coded(|label| {
+        text::words(label).any(|one| match how {
+            Whole => one == word,
+            Beginning => one.starts_with(word),
+            Ending => one.ends_with(word),
+            _ => one.contains(word),
+        })
+    });
+    Question::Or(vec![found, bears(coded)])
 }
 
-fn matching(index: &Index, fields: &[TermField], pattern: &crate::index::Pattern) -> RoaringBitmap {
-    index.cards_of_all(
+fn matches(fields: &[TermField], pattern: &Pattern) -> Question {
+    Question::Or(
         fields
             .iter()
-            .flat_map(|field| index.terms.matching(*field, pattern)),
+            .map(|field| Question::Matches(*field, pattern.clone()))
+            .collect(),
     )
 }
 
