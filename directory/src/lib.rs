@@ -13,6 +13,7 @@
 //!   and what was asserted one by one.
 //! - `web/`: HTTPS: the API for gateways and relays, and the bottin as a page for people.
 //! - [`ldap`]: LDAP for the address fields of mail clients. `fhir/`: FHIR R4 for hospital software.
+//!   `quota.rs`: how much of it an account may see in a day.
 //! - [`sharing`]: signed logs between territories: publishing, following, witnessing.
 //! - `settings.rs`: [`Settings`]; [`serve`] starts the role.
 //!
@@ -60,6 +61,7 @@ pub mod import;
 mod index;
 pub mod ldap;
 pub mod model;
+mod quota;
 mod resolve;
 mod search;
 mod set;

@@ -43,6 +43,9 @@ for name in (user, f"uid={user},ou=comptes,{suffix}"):
     )
     certificate = entry["userCertificate;binary"].raw_values[0]
     assert certificate[:1] == b"\x30", "a certificate in DER"
+    typed = "(|(cn=*lefevre*)(mail=*nobody*)(givenName=*lefevre*)(sn=*lefevre*))"
+    (entry,) = found(connection, typed, ["cn", "sn", "givenName", "mail"])
+    assert entry.sn.value == "LEFÈVRE" and entry.givenName.value == "Hélène", entry
     assert not found(connection, "(sn=personne-de-ce-nom)")
     assert connection.result["description"] == "success", connection.result
     assert not connection.delete(entry.entry_dn)

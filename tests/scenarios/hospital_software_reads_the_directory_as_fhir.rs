@@ -3,11 +3,24 @@
 
 use liaison_tests::Territory;
 use liaison_tests::programs::{python, run};
-use liaison_tests::territory::DOCTOR;
+use liaison_tests::registers::{Registers, Size};
+use liaison_tests::territory::{DOCTOR, liaison};
 
 #[test]
 fn hospital_software_reads_the_directory_as_fhir() {
     let territory = Territory::build();
+    // Legal entities with their establishments, and where towns are.
+    let files = Registers::new(7, Size::part(20_000)).write(territory.folder(), "20261122");
+    run(
+        liaison()
+            .args(["directory", "import", "finess-plus"])
+            .arg(&files.finess_plus)
+            .arg("communes")
+            .arg(&files.communes)
+            .arg("--config")
+            .arg(territory.config("dac")),
+        b"",
+    );
     let _site = territory.start_site("dac");
     let directory = territory.member("dac");
     let account = territory.account(DOCTOR);

@@ -5,11 +5,27 @@ use std::process::Command;
 
 use liaison_tests::Territory;
 use liaison_tests::programs::{python, run};
-use liaison_tests::territory::DOCTOR;
+use liaison_tests::territory::{DOCTOR, liaison};
+
+/// Somebody with an accent, and others whose names nearly sound so.
+const LIST: &str = "type;identifiant;nom;prenom;activite;commune;adresse_mss;type_bal
+personne;a-1;LEFÈVRE;Hélène;Sage-femme;Valfictif;helene.lefevre@valfictif.test;PER
+personne;a-2;LEFÉBURE;Zoé;Diététicienne;Valfictif;zoe.lefebure@valfictif.test;PER
+";
 
 #[test]
 fn mail_clients_find_people_over_ldap() {
     let territory = Territory::build();
+    let list = territory.folder().join("liste.csv");
+    std::fs::write(&list, LIST).unwrap();
+    run(
+        liaison()
+            .args(["directory", "import", "community"])
+            .arg(&list)
+            .args(["--date", "2026-11-22", "--config"])
+            .arg(territory.config("dac")),
+        b"",
+    );
     let _site = territory.start_site("dac");
     let directory = territory.member("dac");
     let account = territory.account(DOCTOR);
@@ -54,6 +70,16 @@ fn mail_clients_find_people_over_ldap() {
         "{over_tls}"
     );
     assert_eq!(over_tls, search(&clear, &["-z", "100", "-ZZ"], typed));
+    // What Thunderbird and Outlook send for « lefevre »; LDIF writes LEFÈVRE in base64.
+    for filter in [
+        "(|(cn=*lefevre*)(mail=*nobody*)(givenName=*lefevre*)(sn=*lefevre*))",
+        "(&(mail=*)(|(mail=nobody*)(|(cn=lefevre*)(|(sn=lefevre*)(givenName=lefevre*)))))",
+        "(sn=lefevre)",
+    ] {
+        let found = search(&ldaps, &["-z", "100"], filter);
+        assert_eq!(found.matches("dn:").count(), 1, "{filter}: {found}");
+        assert!(found.contains("sn:: TEVGw4hWUkU=\n"), "{filter}: {found}");
+    }
     let odd = search(
         &ldaps,
         &[],

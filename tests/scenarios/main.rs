@@ -28,6 +28,7 @@ mod a_reload_drops_no_connection;
 mod a_report_by_mail_gets_a_receipt_that_verifies;
 mod a_restarted_postgresql_loses_no_letter;
 mod a_site_moves_from_sqlite_to_postgresql;
+mod a_source_that_fails_leaves_the_last_good_list_serving;
 mod a_truncated_frame_is_not_acknowledged;
 mod a_wrong_password_is_refused_and_named_nowhere;
 mod an_admission_without_a_patient_is_refused;

@@ -86,10 +86,21 @@ endpoint = next(one for one in bundle if one["resourceType"] == "Endpoint")
 assert endpoint["address"].startswith("mailto:"), endpoint
 certificate = [e for e in endpoint["extension"] if e["url"].endswith("as-ext-digital-certificate")]
 assert certificate, endpoint
-homes = found("Organization?name=ehpad")
+homes = [one for one in found("Organization?name=ehpad") if "illeul" in one["name"]]
 assert homes, "the EHPAD is found by its name"
 assert found(f"Location?organization=Organization/{homes[0]['id']}")
 assert [one["id"] for one in found("Organization?name:contains=illeul")] == [homes[0]["id"]]
+
+part = next(one for one in found("Organization?_count=200") if "partOf" in one)
+parts = found(f"Organization?partof={part['partOf']['reference']}")
+assert part["id"] in [one["id"] for one in parts], parts
+assert all(one["partOf"] == part["partOf"] for one in parts), parts
+placed = next(one for one in found("Location?_count=200") if "position" in one)
+north, east = placed["position"]["latitude"], placed["position"]["longitude"]
+near = found(f"Location?near={north}%7C{east}%7C1%7Ckm&_count=200")
+assert placed["id"] in [one["id"] for one in near], near
+assert not found(f"Location?near={north - 20}%7C{east}%7C5%7Ckm")
+assert not found(f"PractitionerRole?location.near={north - 20}%7C{east}")
 
 form = b"family=garnier"
 kind = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -121,6 +132,8 @@ for path, expected in (
     ("Practitioner?_count=many", 400),
     ("Practitioner?_include=Practitioner:all", 400),
     ("Practitioner?name=%ff", 400),
+    ("Location?near=48", 400),
+    ("Location?near=48%7C4%7C9000", 400),
     ("PractitionerRole?practitioner=Organization/1", 400),
     ("Practitioner/not-a-number", 404),
     ("Practitioner/00000000-0000-0000-0000-000000000000", 404),

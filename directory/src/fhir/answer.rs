@@ -19,10 +19,10 @@ use zeroize::Zeroizing;
 
 use super::outcome::Fault;
 use super::parameters::{self, Parameter};
-use super::search::Plan;
+use super::search::{Found, Plan};
 use super::{Kind, bundle, capability, recipient};
 use crate::directory::Directory;
-use crate::view::View;
+use crate::quota::Quotas;
 
 const MEDIA_TYPE: &str = "application/fhir+json; charset=utf-8";
 
@@ -31,6 +31,7 @@ const MEDIA_TYPE: &str = "application/fhir+json; charset=utf-8";
 pub(crate) struct Face {
     pub(crate) directory: Arc<Directory>,
     pub(crate) logins: Arc<Logins>,
+    pub(crate) quotas: Arc<Quotas>,
 }
 
 /// The paths below `/fhir`.
@@ -81,13 +82,8 @@ async fn search(
     headers: HeaderMap,
 ) -> Response {
     let found = async {
-        face.caller(&headers, remote).await?;
-        searched(
-            &face.directory.view()?,
-            &kind,
-            &query.unwrap_or_default(),
-            &headers,
-        )
+        let account = face.caller(&headers, remote).await?;
+        face.searched(&account, &kind, &query.unwrap_or_default(), &headers)
     };
     answered(found.await)
 }
@@ -101,18 +97,12 @@ async fn search_posted(
     body: Bytes,
 ) -> Response {
     let found = async {
-        face.caller(&headers, remote).await?;
+        let account = face.caller(&headers, remote).await?;
         let form =
             std::str::from_utf8(&body).map_err(|_| Fault::invalid("the form is not UTF-8"))?;
-        searched(&face.directory.view()?, &kind, form.trim(), &headers)
+        face.searched(&account, &kind, form.trim(), &headers)
     };
     answered(found.await)
-}
-
-fn searched(view: &View, kind: &str, query: &str, headers: &HeaderMap) -> Answer {
-    let plan = plan(kind, query)?;
-    let found = plan.find(view)?;
-    Ok(resource(&bundle::searchset(&base(headers), &plan, found)))
 }
 
 async fn history(
@@ -123,7 +113,7 @@ async fn history(
     headers: HeaderMap,
 ) -> Response {
     let found = async {
-        face.caller(&headers, remote).await?;
+        let account = face.caller(&headers, remote).await?;
         let query = query.unwrap_or_default();
         let allowed = ["_since", "_count", "_cursor", "_format"];
         let parameters = parameters::read(&query)?;
@@ -136,7 +126,7 @@ async fn history(
             ));
         }
         let plan = Plan::read(of(&kind)?, &parameters)?;
-        let found = plan.find(&face.directory.view()?)?;
+        let found = face.found(&account, &plan)?;
         let path = format!("{kind}/_history");
         Ok(resource(&bundle::history(
             &base(&headers),
@@ -155,9 +145,9 @@ async fn history_of_one(
     headers: HeaderMap,
 ) -> Response {
     let found = async {
-        face.caller(&headers, remote).await?;
+        let account = face.caller(&headers, remote).await?;
         let plan = only(&kind, &id)?;
-        let found = plan.find(&face.directory.view()?)?;
+        let found = face.found(&account, &plan)?;
         if found.matches.is_empty() {
             return Err(Fault::not_found());
         }
@@ -179,8 +169,8 @@ async fn read(
     headers: HeaderMap,
 ) -> Response {
     let found = async {
-        face.caller(&headers, remote).await?;
-        let found = only(&kind, &id)?.find(&face.directory.view()?)?;
+        let account = face.caller(&headers, remote).await?;
+        let found = face.found(&account, &only(&kind, &id)?)?;
         let (.., one) = found
             .matches
             .into_iter()
@@ -247,12 +237,34 @@ async fn wrong_method() -> Response {
 }
 
 impl Face {
-    /// Lets nobody in without an account (RFC 7617).
+    fn searched(&self, account: &str, kind: &str, query: &str, headers: &HeaderMap) -> Answer {
+        let plan = plan(kind, query)?;
+        let found = self.found(account, &plan)?;
+        Ok(resource(&bundle::searchset(&base(headers), &plan, found)))
+    }
+
+    /// Makes a search, unless the account has seen as much as a day allows.
+    fn found(&self, account: &str, plan: &Plan) -> Result<Found, Fault> {
+        let view = self.directory.view()?;
+        let found = plan.find(&view)?;
+        let (today, total) = (view.now().date(), view.actors());
+        let mut shown = found.matches.iter().chain(&found.included);
+        if shown.all(|(_, id, _)| self.quotas.admit(Some(account), *id, today, total)) {
+            return Ok(found);
+        }
+        Err(Fault::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "throttled",
+            "the number of different entries shown in a day is used up; ask again tomorrow",
+        ))
+    }
+
+    /// Lets nobody in without an account (RFC 7617); gives its name.
     async fn caller(
         &self,
         headers: &HeaderMap,
         remote: Option<Extension<IpAddr>>,
-    ) -> Result<(), Fault> {
+    ) -> Result<String, Fault> {
         let unknown = || {
             Fault::new(
                 StatusCode::UNAUTHORIZED,
@@ -276,7 +288,7 @@ impl Face {
         let password = Zeroizing::new(password.get(1..).unwrap_or_default().to_vec());
         let remote = remote.map_or(IpAddr::from([127, 0, 0, 1]), |Extension(remote)| remote);
         match self.logins.authenticate(user, password, remote).await {
-            Ok(_) => Ok(()),
+            Ok(account) => Ok(account),
             Err(denied) => {
                 tracing::info!(%remote, %denied, "FHIR: not let in");
                 Err(unknown())

@@ -59,6 +59,7 @@ impl Kind {
             Self::PractitionerRole => &[
                 ("active", "token"),
                 ("location", "reference"),
+                ("location.near", "special"),
                 ("mailbox-mss", "string"),
                 ("organization", "reference"),
                 ("practitioner", "reference"),
@@ -76,6 +77,7 @@ impl Kind {
                 ("identifier", "token"),
                 ("mailbox-mss", "string"),
                 ("name", "string"),
+                ("partof", "reference"),
                 ("type", "token"),
             ],
             Self::Location => &[
@@ -83,6 +85,7 @@ impl Kind {
                 ("address-postalcode", "string"),
                 ("identifier", "token"),
                 ("name", "string"),
+                ("near", "special"),
                 ("organization", "reference"),
                 ("status", "token"),
                 ("type", "token"),

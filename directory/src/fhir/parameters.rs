@@ -133,6 +133,51 @@ pub(super) fn reference(value: &str, kind: &str) -> Result<Uuid, Fault> {
         .map_err(|_| Fault::invalid(format!("a reference to a {kind} ends in its identifier")))
 }
 
+/// A point and how far from it (location.html#positional).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Near {
+    /// Degrees north and east.
+    pub(super) point: (f64, f64),
+    pub(super) kilometres: f64,
+}
+
+impl Near {
+    /// The distance when none is asked, and the greatest.
+    const USUAL: f64 = 10.0;
+    const MOST: f64 = 200.0;
+
+    /// Reads `48.63|4.95|20|km`; the distance and its unit may be left out.
+    pub(super) fn read(value: &str) -> Result<Self, Fault> {
+        let wrong = || Fault::invalid("near is written 48.63|4.95|20|km");
+        let number = |text: &str| {
+            let number: Option<f64> = text.trim().parse().ok();
+            number.filter(|number| number.is_finite()).ok_or_else(wrong)
+        };
+        let mut parts = value.split('|');
+        let mut next = || parts.next().filter(|part| !part.trim().is_empty());
+        let (north, east) = (
+            number(next().ok_or_else(wrong)?)?,
+            number(next().ok_or_else(wrong)?)?,
+        );
+        let distance = next().map_or(Ok(Self::USUAL), number)?;
+        let scale = match next().map(str::trim) {
+            None | Some("km") => 1.0,
+            Some("m") => 0.001,
+            Some("[mi_us]" | "[mi_i]" | "mi") => 1.609_344,
+            Some(_) => return Err(wrong()),
+        };
+        let kilometres = distance * scale;
+        let is_there = north.abs() <= 90.0 && east.abs() <= 180.0;
+        if !is_there || !(0.0..=Self::MOST).contains(&kilometres) {
+            return Err(Fault::invalid("near is a point and at most 200 km"));
+        }
+        Ok(Self {
+            point: (north, east),
+            kilometres,
+        })
+    }
+}
+
 /// An instant or a day, in UTC, with what is asked of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct When {
@@ -231,6 +276,28 @@ mod tests {
     }
 
     #[test]
+    fn a_point_is_read_with_its_distance() {
+        let near = Near::read("48.63|4.95|20|km").unwrap();
+        assert_eq!((near.point, near.kilometres), ((48.63, 4.95), 20.0));
+        assert_eq!(Near::read("48.63|4.95").unwrap().kilometres, 10.0);
+        assert_eq!(Near::read("48.63|-4.95|500|m").unwrap().kilometres, 0.5);
+        for text in [
+            "",
+            "48",
+            "48|x",
+            "91|0",
+            "0|181",
+            "48|4|nan|km",
+            "48|4|inf",
+            "48|4|-1",
+            "48|4|201|km",
+            "48|4|5|furlong",
+        ] {
+            assert!(Near::read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn an_instant_is_compared_by_its_prefix() {
         let noon = datetime!(2026-11-22 12:00 UTC);
         for (text, expected) in [
@@ -255,7 +322,7 @@ mod tests {
             if let Ok(parameters) = read(&text) {
                 for parameter in parameters {
                     for value in &parameter.values {
-                        let _ = (token(value), reference(value, "Practitioner"), When::read(value));
+                        let _ = (token(value), reference(value, "Practitioner"), When::read(value), Near::read(value));
                     }
                 }
             }

@@ -11,17 +11,19 @@ use super::element::{FINESS, IDNPS, IDNST, RPPS, SIRET};
 use super::kind::{Kind, endpoints};
 use super::organisations::{location, organization};
 use super::outcome::Fault;
-use super::parameters::{Parameter, When, reference, token};
+use super::parameters::{Near, Parameter, When, reference, token};
 use super::people::{practitioner, role};
 use crate::model::Record;
 use crate::text;
-use crate::view::{Attribute, Filter, Listing, PageStart, Test, View};
+use crate::view::{Attribute, Filter, Listing, PageStart, Test, View, distance};
 
 /// Resources on a page unless the caller says otherwise, and at most.
 const PAGE: usize = 50;
 const MAX_PAGE: usize = 200;
 /// Services of one organisation that are asked for at once.
 const MAX_SERVICES: usize = 200;
+/// How far a place may lie from the centre of its town, in kilometres.
+const TOWN: f64 = 15.0;
 /// Listings that are looked at for one page.
 const MAX_LOOKED_AT: usize = 2_000;
 
@@ -30,6 +32,8 @@ const MAX_LOOKED_AT: usize = 2_000;
 enum Check {
     Active(bool),
     Updated(When),
+    /// A place whose position is known lies there; of others the town does.
+    Near(Near),
     /// One of these identifiers is the resource's.
     Ids(Vec<Uuid>),
     /// Nothing of this kind is there.
@@ -195,6 +199,10 @@ impl Plan {
                 return Ok(());
             }
             (_, "identifier") => any(&|value| Ok(identified(self.kind, value)))?,
+            ("special", _) => {
+                self.checks.push(Check::Near(Near::read(parameter.one()?)?));
+                return Ok(());
+            }
             (_, "role") => any(&|value| Ok(coded(Attribute::Profession, token(value).1)))?,
             (_, "type") => any(&|value| Ok(coded(Attribute::Category, token(value).1)))?,
             (_, "specialty") => any(&|value| {
@@ -212,7 +220,7 @@ impl Plan {
             _ => {
                 let of = match name {
                     "practitioner" => "Practitioner",
-                    "organization" => "Organization",
+                    "organization" | "partof" => "Organization",
                     _ => "Location",
                 };
                 let ids = parameter.values.iter().map(|value| reference(value, of));
@@ -240,18 +248,34 @@ impl Plan {
             asked.push(Filter::Or(each.collect::<Result<_, _>>()?));
         }
         for check in &self.checks {
-            if let Check::Ids(ids) = check {
-                asked.push(Filter::Or(ids.iter().copied().map(Filter::Bears).collect()));
+            match check {
+                Check::Ids(ids) => {
+                    asked.push(Filter::Or(ids.iter().copied().map(Filter::Bears).collect()));
+                }
+                Check::Near(near) => {
+                    // A place lies at most this far from the centre of its town.
+                    let around = near.kilometres + TOWN;
+                    asked.push(Filter::Communes(view.communes_near(near.point, around)?));
+                }
+                _ => {}
             }
         }
         let filter = Filter::And(asked);
         let (mut start, mut looked_at) = (self.start, 0);
         while found.matches.len() < self.count {
+            let is_held = |listing: &Listing| -> Result<bool, Fault> {
+                for check in &self.checks {
+                    if !check.holds(view, listing)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            };
             let page = view.matching(&filter, self.count - found.matches.len(), start)?;
             looked_at += page.listings.len().max(1);
             for listing in &page.listings {
                 let is_owned = self.owners.iter().all(|owners| is_of(listing, owners));
-                if is_owned && self.checks.iter().all(|check| check.holds(listing)) {
+                if is_owned && is_held(listing)? {
                     self.add(view, listing, &mut found)?;
                 }
             }
@@ -360,8 +384,19 @@ fn roles(listing: &Listing) -> Vec<(Kind, Uuid, Value)> {
 }
 
 impl Check {
-    fn holds(&self, listing: &Listing) -> bool {
-        match self {
+    fn holds(&self, view: &View, listing: &Listing) -> Result<bool, Fault> {
+        Ok(match self {
+            Self::Near(near) => {
+                let place = listing.place();
+                let position = match place.and_then(|place| place.position) {
+                    Some(position) => Some(position),
+                    None => match place.and_then(|place| place.commune.as_deref()) {
+                        Some(code) => view.commune(code)?.and_then(|town| town.centre),
+                        None => None,
+                    },
+                };
+                position.is_some_and(|position| distance(position, near.point) <= near.kilometres)
+            }
             Self::Active(active) => listing.is_active() == *active,
             Self::Updated(when) => when.holds(listing.record.meta().updated_at),
             Self::Ids(_) => true,
@@ -383,7 +418,7 @@ impl Check {
                     .into_iter()
                     .any(|part| values.iter().any(|value| value == part))
             }
-        }
+        })
     }
 }
 
@@ -511,6 +546,7 @@ fn owned(view: &View, kind: Kind, owner: Uuid) -> Result<Filter, Fault> {
     };
     Ok(match (kind, listing.structure()) {
         (Kind::PractitionerRole, Some(one)) => named("member", one.meta.subject.key()),
+        (Kind::Organization, Some(one)) => named("part", one.meta.subject.key()),
         (Kind::HealthcareService, Some(one)) => {
             let services = one.services.iter().take(MAX_SERVICES);
             Filter::Or(

@@ -171,6 +171,9 @@ fn facts(
             Field::Organisation => {
                 gathered.names.push(exact::key_of_text(&member_key(value)));
             }
+            Field::Parent => {
+                gathered.names.push(exact::key_of_text(&part_key(value)));
+            }
             Field::ServerName => {
                 gathered
                     .names
@@ -225,6 +228,11 @@ fn mailbox(words: &mut Words, claim: Claim<'_>, gathered: &mut Gathered, folded:
 /// The name under which the members of an organisation are listed.
 pub(crate) fn member_key(organisation: &str) -> String {
     format!("member:{organisation}")
+}
+
+/// The name under which the parts of an organisation are listed.
+pub(crate) fn part_key(organisation: &str) -> String {
+    format!("part:{organisation}")
 }
 
 fn is_role(suffix: &str) -> bool {

@@ -34,12 +34,13 @@ mod words;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use liaison_base::clock::{from_millis, millis};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::{Assertion, Kind, Labels, Origin, Source, Subject};
+use crate::model::{Assertion, Field, Kind, Labels, Origin, Source, Subject};
 use crate::set::claim::{self, Claim};
 
 pub(crate) use build::Builder;
@@ -112,6 +113,17 @@ pub(crate) struct Index {
     card_element: Vec<u16>,
     /// The terms that are codes, with their folded labels.
     coded: Vec<(u32, String)>,
+    /// Where towns are, read when first asked for.
+    centres: OnceLock<Vec<Centre>>,
+}
+
+/// Where a town is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Centre {
+    /// Its INSEE code.
+    pub(crate) code: String,
+    /// Degrees north and east.
+    pub(crate) position: (f64, f64),
 }
 
 impl Index {
@@ -157,6 +169,7 @@ impl Index {
             card_group: sections.numbers("card_groups")?,
             card_element: sections.short_numbers("card_elements")?,
             coded: Vec::new(),
+            centres: OnceLock::new(),
             head,
             sections,
         };
@@ -252,46 +265,121 @@ impl Index {
 
     /// The subject that a card stands for.
     pub(crate) fn subject_of(&self, card: Card) -> io::Result<Option<Subject>> {
-        let (Some(group), Some(element)) = (
-            self.group_of(card),
-            self.card_element.get(card as usize).copied(),
-        ) else {
+        let Some(group) = self.group_of(card) else {
+            return Ok(None);
+        };
+        Ok(self.subject_in(card, &self.group_octets(group)?))
+    }
+
+    /// The subject that a card stands for, in the written form of its group.
+    fn subject_in(&self, card: Card, octets: &[u8]) -> Option<Subject> {
+        let element = *self.card_element.get(card as usize)?;
+        let (root, claims) = source::read_group(octets)?;
+        let mask = (1 << gather::ELEMENT_BITS) - 1;
+        let suffix = gather::element_suffix(root, claims, usize::from(element & mask))?;
+        Subject::parse(&format!("{root}{suffix}"))
+    }
+
+    /// The subject of a card with everything that is said under its root.
+    pub(crate) fn said_of(&self, card: Card) -> io::Result<Option<(Subject, Vec<Assertion>)>> {
+        let Some(group) = self.group_of(card) else {
             return Ok(None);
         };
         let octets = self.group_octets(group)?;
-        let Some((root, claims)) = source::read_group(&octets) else {
-            return Ok(None);
-        };
-        let mask = (1 << gather::ELEMENT_BITS) - 1;
-        let suffix = gather::element_suffix(root, claims, usize::from(element & mask));
-        Ok(suffix.and_then(|suffix| Subject::parse(&format!("{root}{suffix}"))))
+        let subject = self.subject_in(card, &octets);
+        Ok(subject.map(|subject| (subject, self.read(&octets, |_, _| true))))
     }
 
     /// Everything that is said under the root of a group.
     pub(crate) fn assertions(&self, group: u32) -> io::Result<Vec<Assertion>> {
-        let octets = self.group_octets(group)?;
-        let mut assertions = Vec::new();
-        let Some((root, claims)) = source::read_group(&octets) else {
-            return Ok(assertions);
-        };
-        for (origin, suffix, claim) in claims {
-            let (Some(origin), Some(subject), Some(claim)) = (
-                self.origins.get(origin),
-                Subject::parse(&format!("{root}{suffix}")),
-                Claim::read(claim),
-            ) else {
+        Ok(self.read(&self.group_octets(group)?, |_, _| true))
+    }
+
+    /// What is said of some fields of a root itself; `None` when the index has no such root.
+    pub(crate) fn said_of_root(
+        &self,
+        root: &Subject,
+        fields: &[Field],
+    ) -> io::Result<Option<Vec<Assertion>>> {
+        for card in self.cards_of_id(root.id()) {
+            let Some(group) = self.group_of(card) else {
                 continue;
             };
-            assertions.push(Assertion {
-                subject,
-                origin: origin.clone(),
-                period: claim.period,
-                facts: claim
-                    .map(|(field, value)| (field, value.to_owned()))
-                    .collect(),
-            });
+            let octets = self.group_octets(group)?;
+            if source::read_group(&octets).is_some_and(|(key, _)| key == root.key()) {
+                let is_wanted = |suffix: &str, field| suffix.is_empty() && fields.contains(&field);
+                return Ok(Some(self.read(&octets, is_wanted)));
+            }
         }
-        Ok(assertions)
+        Ok(None)
+    }
+
+    /// The assertions in the written form of a group: the facts that are wanted by the suffix of
+    /// their subject and their field.
+    fn read(&self, octets: &[u8], is_wanted: impl Fn(&str, Field) -> bool) -> Vec<Assertion> {
+        let mut assertions = Vec::new();
+        let Some((root, claims)) = source::read_group(octets) else {
+            return assertions;
+        };
+        for (origin, suffix, claim) in claims {
+            let (Some(origin), Some(claim)) = (self.origins.get(origin), Claim::read(claim)) else {
+                continue;
+            };
+            let period = claim.period;
+            let facts: Vec<(Field, String)> = claim
+                .filter(|(field, _)| is_wanted(suffix, *field))
+                .map(|(field, value)| (field, value.to_owned()))
+                .collect();
+            if facts.is_empty() {
+                continue;
+            }
+            if let Some(subject) = Subject::parse(&format!("{root}{suffix}")) {
+                assertions.push(Assertion {
+                    subject,
+                    origin: origin.clone(),
+                    period,
+                    facts,
+                });
+            }
+        }
+        assertions
+    }
+
+    /// Where towns are. The first call reads every town, which takes a fraction of a second.
+    pub(crate) fn centres(&self) -> io::Result<&[Centre]> {
+        if let Some(centres) = self.centres.get() {
+            return Ok(centres);
+        }
+        let mut centres = Vec::new();
+        for card in self.cards_named("kind:commune") {
+            let Some(group) = self.group_of(card) else {
+                continue;
+            };
+            let octets = self.group_octets(group)?;
+            let Some((root, claims)) = source::read_group(&octets) else {
+                continue;
+            };
+            let Some(root) = Subject::parse(root).filter(|root| root.kind() == Kind::Commune)
+            else {
+                continue;
+            };
+            let (mut north, mut east) = (None, None);
+            for (field, value) in claims
+                .filter_map(|(.., claim)| Claim::read(claim))
+                .flatten()
+            {
+                match field {
+                    Field::Latitude => north = north.or(value.parse().ok()),
+                    Field::Longitude => east = east.or(value.parse().ok()),
+                    _ => {}
+                }
+            }
+            centres.extend(north.zip(east).map(|position| Centre {
+                code: root.component().to_owned(),
+                position,
+            }));
+        }
+        Ok(self.centres.get_or_init(|| centres))
     }
 
     fn group_octets(&self, group: u32) -> io::Result<Vec<u8>> {

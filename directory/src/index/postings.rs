@@ -70,6 +70,36 @@ impl Postings {
         }
     }
 
+    /// Tells of the cards of a term in a range, ascending.
+    pub(super) fn first_of(
+        &self,
+        term: u32,
+        range: std::ops::Range<u32>,
+        mut tell: impl FnMut(u32),
+    ) {
+        let mut octets = self.octets(term);
+        let count = take_number(&mut octets).unwrap_or(0);
+        if count >= FEW {
+            if let Ok(cards) = RoaringBitmap::deserialize_from(octets) {
+                cards.range(range).for_each(tell);
+            }
+            return;
+        }
+        let mut last = 0_u32;
+        for _ in 0..count {
+            let Some(difference) = take_number(&mut octets) else {
+                return;
+            };
+            last = last.saturating_add(u32::try_from(difference).unwrap_or(u32::MAX));
+            if last >= range.end {
+                return;
+            }
+            if last >= range.start {
+                tell(last);
+            }
+        }
+    }
+
     /// The cards of a term: behind `few`, or as a bitmap when they are many.
     fn list(&self, term: u32, few: &mut Vec<u32>) -> Option<RoaringBitmap> {
         let mut octets = self.octets(term);

@@ -102,6 +102,11 @@ impl Terms {
         std::str::from_utf8(word).ok()
     }
 
+    /// The octets of a term's word.
+    pub(super) fn octets(&self, term: u32) -> &[u8] {
+        self.term(term).get(1..).unwrap_or_default()
+    }
+
     fn first_not_below(&self, key: &[u8]) -> u32 {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -157,7 +162,7 @@ impl Terms {
         field: TermField,
         pattern: &Pattern,
     ) -> Vec<u32> {
-        let fits = |term: &u32| self.word(*term).is_some_and(|word| pattern.matches(word));
+        let fits = |term: &u32| pattern.fits(self.octets(*term));
         let within = self.within(field, pattern);
         let Some(needle) = pattern.longest() else {
             return within.filter(fits).collect();
@@ -251,23 +256,36 @@ impl Pattern {
     }
 
     pub(crate) fn matches(&self, word: &str) -> bool {
+        self.fits(word.as_bytes())
+    }
+
+    /// Whether the octets of a word look so: UTF-8 texts contain each other where their octets do.
+    pub(super) fn fits(&self, word: &[u8]) -> bool {
         let mut rest = word;
         if let Some(first) = &self.first {
-            match rest.strip_prefix(first.as_str()) {
+            match rest.strip_prefix(first.as_bytes()) {
                 Some(after) => rest = after,
                 None => return false,
             }
         }
         for part in &self.any {
-            match rest.find(part.as_str()) {
+            match found_in(rest, part.as_bytes()) {
                 Some(at) => rest = rest.get(at + part.len()..).unwrap_or_default(),
                 None => return false,
             }
         }
         self.last
             .as_ref()
-            .is_none_or(|last| rest.ends_with(last.as_str()))
+            .is_none_or(|last| rest.ends_with(last.as_bytes()))
     }
+}
+
+/// Where a text contains another. Words are short: comparing everywhere is faster than preparing.
+fn found_in(text: &[u8], part: &[u8]) -> Option<usize> {
+    if part.is_empty() {
+        return Some(0);
+    }
+    text.windows(part.len()).position(|window| window == part)
 }
 
 #[cfg(test)]

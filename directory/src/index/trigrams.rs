@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::terms::TermField;
+use super::terms::{Pattern, TermField};
 use crate::set::claim::{push_number, take_number};
 
 /// How many words are looked at rather than narrowed by a second list.
@@ -132,6 +132,16 @@ impl Trigrams {
             });
         }
         Some(found)
+    }
+
+    /// Whether the list of words to look at for a pattern takes at most so many octets.
+    pub(super) fn is_short(&self, field: TermField, pattern: &Pattern, octets: usize) -> bool {
+        pattern
+            .parts()
+            .filter_map(|part| self.places(field, part))
+            .map(|places| places.first().map_or(0, |place| self.list(*place).len()))
+            .min()
+            .is_some_and(|shortest| shortest <= octets)
     }
 
     /// How many octets the postings of the words that contain a part take at most; `None` when the

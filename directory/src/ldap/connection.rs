@@ -1,7 +1,7 @@
 //! One LDAP client's connection: TLS, octets, time limits.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -22,9 +22,9 @@ use super::answer;
 use super::dn::Suffix;
 use super::frame::{self, Frame};
 use super::lookup::Lookup;
-use super::quota::Quotas;
 use super::session::{Caller, Checked, Search, Session, Step, disconnection, search_done};
 use crate::directory::Directory;
+use crate::quota::Quotas;
 
 /// How long the TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ pub(super) struct Served {
     clock: Arc<dyn Clock>,
     suffix: Suffix,
     anonymous: bool,
-    quotas: Mutex<Quotas>,
+    quotas: Arc<Quotas>,
     shutdown: Shutdown,
 }
 
@@ -66,8 +66,7 @@ impl Served {
     )]
     pub(super) fn new(
         directory: Arc<Directory>,
-        logins: Arc<Logins>,
-        tls: Arc<ServerConfig>,
+        (logins, tls, quotas): (Arc<Logins>, Arc<ServerConfig>, Arc<Quotas>),
         clock: Arc<dyn Clock>,
         suffix: Suffix,
         anonymous: bool,
@@ -80,7 +79,7 @@ impl Served {
             clock,
             suffix,
             anonymous,
-            quotas: Mutex::default(),
+            quotas,
             shutdown,
         }
     }

@@ -9,7 +9,7 @@ use super::pkcs7::certificates_only;
 use super::schema::Attribute;
 use crate::error::DirectoryError;
 use crate::import::certificate::encrypts;
-use crate::model::{Record, SecureMailbox, Subject};
+use crate::model::{SecureMailbox, Subject};
 use crate::view::{Listing, View};
 
 /// A value.
@@ -165,10 +165,7 @@ fn employer(view: &View, listing: &Listing) -> Result<Option<String>, DirectoryE
     {
         return Ok(Some(own.name.clone()));
     }
-    Ok(view.record(subject)?.and_then(|record| match &*record {
-        Record::Organisation(organisation) => Some(organisation.name.clone()),
-        _ => None,
-    }))
+    view.name_of(subject)
 }
 
 /// What a client lists: mail clients show this name alone and sort by it, so that activity and

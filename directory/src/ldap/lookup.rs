@@ -1,18 +1,16 @@
 //! From a search to the entries that it finds.
 
-use std::sync::Mutex;
-
 use ldap3_proto::proto::LdapSearchScope;
 
 use super::answer::{Cut, Found};
 use super::dn::{Branch, Node, Suffix};
 use super::entry::{self, Entry};
 use super::filter::{Filter, Parts, Truth};
-use super::quota::Quotas;
 use super::schema::{self, Attribute};
 use super::session::{Caller, Search};
 use crate::error::DirectoryError;
 use crate::model::Kind;
+use crate::quota::Quotas;
 use crate::view::{self, PageStart, Test, View};
 
 /// The most entries of one answer: what a mail client keeps (Thunderbird and Outlook ask for a
@@ -31,7 +29,7 @@ pub(super) struct Lookup<'a> {
     pub(super) view: &'a View,
     pub(super) suffix: &'a Suffix,
     pub(super) caller: &'a Caller,
-    pub(super) quotas: &'a Mutex<Quotas>,
+    pub(super) quotas: &'a Quotas,
     /// How many listings there are.
     pub(super) total: u64,
 }
@@ -144,13 +142,12 @@ impl Lookup<'_> {
     }
 
     fn admit(&self, found: &mut Found, id: uuid::Uuid) -> bool {
-        let total = usize::try_from(self.total).unwrap_or(usize::MAX);
+        let account = match self.caller {
+            Caller::Anonymous => None,
+            Caller::Account(name) => Some(name.as_str()),
+        };
         let today = self.view.now().date();
-        let mut quotas = self
-            .quotas
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let admitted = quotas.admit(self.caller, id, today, total);
+        let admitted = self.quotas.admit(account, id, today, self.total);
         if !admitted {
             found.cut = Some(Cut::Quota);
         }

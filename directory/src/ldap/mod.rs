@@ -8,8 +8,7 @@
 //! A request's way: `frame.rs` finds where a message ends → `session.rs` says what it asks →
 //! `filter.rs` reads the filter → `lookup.rs` asks the [`crate::view::View`] and judges each
 //! `entry.rs` → `answer.rs` makes the messages. `connection.rs` drives it over TLS. `schema.rs`
-//! names the attributes, `dn.rs` the places, `quota.rs` counts what a caller has seen, `pkcs7.rs`
-//! wraps certificates for Outlook.
+//! names the attributes, `dn.rs` the places, `pkcs7.rs` wraps certificates for Outlook.
 
 mod answer;
 mod connection;
@@ -19,7 +18,6 @@ mod filter;
 mod frame;
 mod lookup;
 mod pkcs7;
-mod quota;
 mod schema;
 mod session;
 
@@ -35,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::directory::Directory;
 use crate::error::DirectoryError;
+use crate::quota::Quotas;
 use connection::Served;
 use dn::Suffix;
 
@@ -77,15 +76,14 @@ pub struct Addresses {
 pub(crate) async fn serve(
     settings: &LdapSettings,
     directory: Arc<Directory>,
-    (logins, tls): (Arc<Logins>, Arc<ServerConfig>),
+    (logins, tls, quotas): (Arc<Logins>, Arc<ServerConfig>, Arc<Quotas>),
     (clock, shutdown): (Arc<dyn Clock>, &Shutdown),
 ) -> Result<Addresses, DirectoryError> {
     let suffix = Suffix::parse(&settings.suffix)
         .ok_or_else(|| DirectoryError::Suffix(settings.suffix.clone()))?;
     let served = Arc::new(Served::new(
         directory,
-        logins,
-        tls,
+        (logins, tls, quotas),
         clock,
         suffix,
         settings.anonymous,

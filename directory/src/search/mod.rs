@@ -179,8 +179,8 @@ fn kinds(kind: &EntryKind) -> &'static [Kind] {
     }
 }
 
-/// The cards to weigh: all that have a reading for every word, or, when there are too many, first
-/// those that have the best ones.
+/// The cards to weigh: all that have a reading for every word, or, when there are too many, the
+/// first of them and of those that have the best readings.
 fn shortlist(
     index: &Index,
     words: &[Readings],
@@ -190,14 +190,13 @@ fn shortlist(
     let having = |best_alone: bool, limit: usize| {
         let mut asked: Vec<Question> = words
             .iter()
-            .map(|readings| readings.question(best_alone))
+            .map(|readings| readings.question(index, best_alone))
             .collect();
         asked.push(allowed.clone());
         index.first(&Question::And(asked), 0, limit, &is_shown)
     };
     let mut list = having(false, MAX_WEIGHED);
     if list.len() == MAX_WEIGHED {
-        list.truncate(MAX_WEIGHED / 2);
         list.extend(having(true, MAX_WEIGHED / 2));
         list.sort_unstable();
         list.dedup();

@@ -39,7 +39,7 @@ pub(super) struct Readings {
 
 impl Readings {
     /// The question which cards have one of the readings, or one of the best alone.
-    pub(super) fn question(&self, best_alone: bool) -> Question {
+    pub(super) fn question(&self, index: &Index, best_alone: bool) -> Question {
         let every = self.every();
         let top = every.map(|one| one.weight).fold(0.0, f32::max);
         let is_asked = |reading: &Reading| !best_alone || reading.weight >= top;
@@ -49,22 +49,14 @@ impl Readings {
             .map(|(term, _)| *term..*term + 1)
             .chain(ranges.map(|(range, _)| range.clone()));
         let mut asked = vec![Question::Bears(TermSet::of(terms))];
-        let mut cards: Vec<Card> = self
-            .cards
-            .iter()
-            .filter(|(_, one)| is_asked(one))
-            .map(|(card, _)| *card)
-            .collect();
-        cards.sort_unstable();
-        if !cards.is_empty() {
-            asked.push(Question::Cards(cards));
-        }
+        let cards = self.cards.iter().filter(|(_, one)| is_asked(one));
+        asked.push(Question::Cards(cards.map(|(card, _)| *card).collect()));
         if let Some((_, pattern, reading)) = &self.address
             && is_asked(reading)
         {
-            asked.push(Question::Matches(TermField::Address, pattern.clone()));
+            asked.push(index.matches(&[TermField::Address], pattern));
         }
-        Question::Or(asked)
+        Question::any(asked)
     }
 
     fn every(&self) -> impl Iterator<Item = Reading> {

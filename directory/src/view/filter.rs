@@ -30,6 +30,8 @@ pub enum Filter {
     /// services of an organisation do not bear hers. A few may be others' whose identifier resembles
     /// it: the record decides.
     Bears(Uuid),
+    /// Those in one of these towns, by INSEE code.
+    Communes(Vec<String>),
     /// Those that an attribute's test is true of.
     Has(Attribute, Test),
 }
@@ -215,7 +217,6 @@ fn size(filter: &Filter) -> usize {
 
 /// A filter in the terms of an index.
 fn question(index: &Index, filter: &Filter) -> Question {
-    let each = |list: &[Filter]| list.iter().map(|one| question(index, one)).collect();
     let cards = |mut found: Vec<Card>| {
         found.retain(|card| index.actors().contains(card));
         found.sort_unstable();
@@ -224,22 +225,23 @@ fn question(index: &Index, filter: &Filter) -> Question {
     };
     match filter {
         Filter::All => Question::All,
-        Filter::None => none(),
-        Filter::And(list) => Question::And(each(list)),
-        Filter::Or(list) => Question::Or(each(list)),
+        Filter::None => Question::NOTHING,
+        Filter::And(list) => Question::And(list.iter().map(|one| question(index, one)).collect()),
+        Filter::Or(list) => Question::any(list.iter().map(|one| question(index, one))),
         Filter::Not(one) => Question::Not(Box::new(question(index, one))),
         Filter::Kinds(kinds) => Question::Kinds(kinds.clone()),
+        Filter::Communes(codes) => bears(
+            codes
+                .iter()
+                .filter_map(|code| index.terms.find(TermField::Commune, code)),
+        ),
         Filter::Bears(id) => cards(index.cards_of_id(*id).collect()),
         Filter::Has(Attribute::Identifier, Test::Equals(text)) => {
             cards(index.cards_named(text).collect())
         }
-        Filter::Has(Attribute::Identifier, _) => none(),
+        Filter::Has(Attribute::Identifier, _) => Question::NOTHING,
         Filter::Has(attribute, test) => has(index, *attribute, test),
     }
-}
-
-fn none() -> Question {
-    Question::Or(Vec::new())
 }
 
 fn bears(terms: impl IntoIterator<Item = u32>) -> Question {
@@ -287,7 +289,7 @@ fn has(index: &Index, attribute: Attribute, test: &Test) -> Question {
                 return has(index, attribute, &Test::Present);
             }
             if is_whole(attribute) {
-                return matches(fields, &Pattern { first, any, last });
+                return index.matches(fields, &Pattern { first, any, last });
             }
             parts(index, attribute, first.as_deref(), &any, last.as_deref())
         }
@@ -328,7 +330,7 @@ fn parts(
         }
     }
     if asked.is_empty() {
-        return none();
+        return Question::NOTHING;
     }
     Question::And(asked)
 }
@@ -359,7 +361,7 @@ fn every_word(index: &Index, attribute: Attribute, folded: &str, how: How) -> Qu
         .map(|word| any_field(index, attribute, word, how))
         .collect();
     if asked.is_empty() {
-        return none();
+        return Question::NOTHING;
     }
     Question::And(asked)
 }
@@ -387,7 +389,7 @@ fn any_field(index: &Index, attribute: Attribute, word: &str, how: How) -> Quest
                 Ending => pattern.last = Some(word.to_owned()),
                 _ => pattern.any.push(word.to_owned()),
             }
-            matches(fields, &pattern)
+            index.matches(fields, &pattern)
         }
     };
     if !matches!(attribute, Attribute::Activity | Attribute::Label) || how == Resembling {
@@ -401,16 +403,7 @@ fn any_field(index: &Index, attribute: Attribute, word: &str, how: How) -> Quest
             _ => one.contains(word),
         })
     });
-    Question::Or(vec![found, bears(coded)])
-}
-
-fn matches(fields: &[TermField], pattern: &Pattern) -> Question {
-    Question::Or(
-        fields
-            .iter()
-            .map(|field| Question::Matches(*field, pattern.clone()))
-            .collect(),
-    )
+    Question::any([found, bears(coded)])
 }
 
 fn fields_of(attribute: Attribute) -> &'static [TermField] {

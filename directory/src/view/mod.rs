@@ -8,29 +8,31 @@
 //!   as `rpps:00100000017`, by mail address.
 //! - [`View::record`]: everything under a subject's root. [`View::members`]: who works somewhere.
 //! - `filter.rs`: [`Filter`], exact questions with a stable order and paging: LDAP, FHIR.
-//! - `listing.rs`: [`Listing`], what is found.
+//! - `listing.rs`: [`Listing`], what is found. `recent.rs`: those that were last read. `state.rs`:
+//!   [`State`], what the directory holds between two changes.
 
 mod filter;
 mod listing;
+mod recent;
+mod state;
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use liaison_directory_client::{Query, RelayEndpoint, Resolution};
 use liaison_mail::{Address, Domain};
-use roaring::RoaringBitmap;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::error::DirectoryError;
-use crate::index::{Builder, Card, Group, GroupClaim, Index};
+use crate::index::{Card, Index};
 use crate::model::{
-    Assertion, Commune, Field, Labels, Origin, Record, Resource, Source, Subject, Territory, fold,
+    Assertion, Commune, Field, Labels, Period, Record, Resource, Source, Subject, Territory, fold,
 };
-use crate::set::claim;
 
 pub use filter::{Attribute, Filter, Page, PageStart, Test};
 pub use listing::Listing;
+pub(crate) use state::State;
+use state::groups_of;
 
 /// The most listings that one name may have.
 const MAX_NAMED: usize = 200;
@@ -85,144 +87,13 @@ impl ListState {
     }
 }
 
-/// What the directory holds between two changes.
-pub(crate) struct State {
-    base: Option<Arc<Index>>,
-    fresh: Index,
-    /// The groups of the base that the fresh index has a later state of.
-    masked: RoaringBitmap,
-    lists: Vec<ListState>,
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State")
-            .field("base", &self.base)
-            .field("fresh", &self.fresh)
-            .finish_non_exhaustive()
-    }
-}
-
-impl State {
-    /// Puts what was asserted since before the index.
-    pub(crate) fn new(
-        base: Option<Arc<Index>>,
-        assertions: Vec<Assertion>,
-        lists: Vec<ListState>,
-    ) -> Result<Self, DirectoryError> {
-        let mut roots: HashMap<Subject, Vec<Assertion>> = HashMap::new();
-        for assertion in assertions {
-            roots
-                .entry(assertion.subject.root())
-                .or_default()
-                .push(assertion);
-        }
-        let mut masked = RoaringBitmap::new();
-        let mut groups: Vec<(Subject, Vec<Assertion>)> = Vec::with_capacity(roots.len());
-        for (root, mut said) in roots {
-            if let Some(base) = &base {
-                for group in groups_of(base, &root)? {
-                    masked.insert(group);
-                    said.extend(base.assertions(group)?);
-                }
-            }
-            groups.push((root, said));
-        }
-        groups.sort_by(|a, b| a.0.cmp(&b.0));
-        let fresh = in_memory(&groups)?;
-        Ok(Self {
-            base,
-            fresh,
-            masked,
-            lists,
-        })
-    }
-
-    /// Whether nothing was ever imported or asserted.
-    fn is_empty(&self) -> bool {
-        self.base.is_none() && self.fresh.cards() == 0
-    }
-
-    pub(crate) fn base(&self) -> Option<&Arc<Index>> {
-        self.base.as_ref()
-    }
-}
-
-/// An index of a few roots, in memory.
-fn in_memory(groups: &[(Subject, Vec<Assertion>)]) -> Result<Index, DirectoryError> {
-    let mut origins: Vec<Origin> = Vec::new();
-    let mut numbers: HashMap<Origin2, usize> = HashMap::new();
-    let mut written = Vec::with_capacity(groups.len());
-    for (root, said) in groups {
-        let mut group = Group {
-            root: root.key().to_owned(),
-            claims: Vec::with_capacity(said.len()),
-        };
-        for one in said {
-            let origin = *numbers.entry(Origin2::of(&one.origin)).or_insert_with(|| {
-                origins.push(one.origin.clone());
-                origins.len() - 1
-            });
-            let mut octets = Vec::new();
-            let facts = one
-                .facts
-                .iter()
-                .map(|(field, value)| (*field, value.as_str()));
-            claim::encode(one.period, facts, &mut octets);
-            group.claims.push(GroupClaim {
-                origin,
-                suffix: one
-                    .subject
-                    .key()
-                    .strip_prefix(root.key())
-                    .unwrap_or_default()
-                    .to_owned(),
-                claim: octets,
-            });
-        }
-        group
-            .claims
-            .sort_by(|a, b| (&a.suffix, a.origin).cmp(&(&b.suffix, b.origin)));
-        written.push(group);
-    }
-    let build = || {
-        let mut builder = Builder::new(Vec::new(), &origins, "fresh")?;
-        for group in &written {
-            builder.add(group)?;
-        }
-        Index::in_memory(builder.finish()?)
-    };
-    build().map_err(DirectoryError::Index)
-}
-
-/// What tells two origins apart.
-#[derive(PartialEq, Eq, Hash)]
-struct Origin2(Source, String, i128, u64);
-
-impl Origin2 {
-    fn of(origin: &Origin) -> Self {
-        Self(
-            origin.source,
-            origin.signer.clone(),
-            origin.observed_at.unix_timestamp_nanos(),
-            origin.sequence,
-        )
-    }
-}
-
-/// The groups whose root is `root`: one, or none.
-fn groups_of(index: &Index, root: &Subject) -> Result<HashSet<u32>, DirectoryError> {
-    let mut groups = HashSet::new();
-    for card in index.cards_of_id(root.id()) {
-        if let Some(group) = index.group_of(card)
-            && index
-                .subject_of(card)?
-                .is_some_and(|subject| subject.root() == *root)
-        {
-            groups.insert(group);
-        }
-    }
-    Ok(groups)
+/// Kilometres between two points in degrees north and east, on a sphere (haversine).
+pub(crate) fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
+    const EARTH: f64 = 6371.0;
+    let (north, east) = ((b.0 - a.0).to_radians(), (b.1 - a.1).to_radians());
+    let half = (north / 2.0).sin().powi(2)
+        + a.0.to_radians().cos() * b.0.to_radians().cos() * (east / 2.0).sin().powi(2);
+    2.0 * EARTH * half.clamp(0.0, 1.0).sqrt().asin()
 }
 
 /// Which index a card is of.
@@ -459,6 +330,27 @@ impl View {
         })
     }
 
+    /// The INSEE codes of the towns whose centre lies within so many kilometres of a point, given
+    /// in degrees north and east.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Index`].
+    pub fn communes_near(
+        &self,
+        point: (f64, f64),
+        kilometres: f64,
+    ) -> Result<Vec<String>, DirectoryError> {
+        let mut codes = Vec::new();
+        for (_, index) in self.shelves() {
+            let near = index
+                .centres()?
+                .iter()
+                .filter(|centre| distance(centre.position, point) <= kilometres);
+            codes.extend(near.map(|centre| centre.code.clone()));
+        }
+        Ok(codes)
+    }
+
     /// The relay that takes mail for a domain.
     ///
     /// # Errors
@@ -559,6 +451,10 @@ impl View {
         if self.is_masked(shelf, card) {
             return Ok(None);
         }
+        let today = self.now.date();
+        if let Some(known) = self.state.recent.get(today, (shelf, card)) {
+            return Ok(Some(known));
+        }
         let index = match shelf {
             Shelf::Fresh => &self.state.fresh,
             Shelf::Base => match &self.state.base {
@@ -566,11 +462,35 @@ impl View {
                 None => return Ok(None),
             },
         };
-        let (Some(subject), Some(group)) = (index.subject_of(card)?, index.group_of(card)) else {
+        let Some((subject, assertions)) = index.said_of(card)? else {
             return Ok(None);
         };
-        let record = self.read(&subject.root(), &index.assertions(group)?);
-        Ok(record.and_then(|record| Listing::of(Arc::new(record), subject)))
+        let record = self.read(&subject.root(), &assertions);
+        let listing = record.and_then(|record| Listing::of(Arc::new(record), subject));
+        // What begins or ends within a day is read anew each time.
+        let holds_all_day = assertions.iter().all(|one| one.period == Period::ALWAYS);
+        if let (Some(listing), true) = (&listing, holds_all_day) {
+            self.state.recent.keep(today, (shelf, card), listing);
+        }
+        Ok(listing)
+    }
+
+    /// The name of an organisation, without the rest of its record.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Index`].
+    pub fn name_of(&self, organisation: &Subject) -> Result<Option<String>, DirectoryError> {
+        let names = [Field::Name, Field::TradeName];
+        for (_, index) in self.shelves() {
+            if let Some(said) = index.said_of_root(organisation, &names)? {
+                let folded = fold(&said, self.now);
+                let name = names
+                    .iter()
+                    .find_map(|field| folded.value(organisation, *field));
+                return Ok(name.map(str::to_owned));
+            }
+        }
+        Ok(None)
     }
 
     fn read(&self, root: &Subject, assertions: &[Assertion]) -> Option<Record> {

@@ -34,6 +34,7 @@ use crate::error::DirectoryError;
 use crate::fhir;
 use crate::import::{FileKind, Options};
 use crate::ldap;
+use crate::quota::Quotas;
 use crate::settings::Settings;
 use crate::sharing::{self, Sharing};
 
@@ -92,9 +93,14 @@ pub async fn serve(
         directory: Arc::clone(&directory),
     };
     shutdown.spawn(follow(Arc::clone(&directory), shutdown.clone()));
+    let quotas = Arc::new(Quotas::default());
     let ldap = match &settings.ldap {
         Some(ldap) => {
-            let shared = (Arc::clone(&logins), Arc::clone(&config));
+            let shared = (
+                Arc::clone(&logins),
+                Arc::clone(&config),
+                Arc::clone(&quotas),
+            );
             let directory = Arc::clone(&directory);
             Some(ldap::serve(ldap, directory, shared, (clock, shutdown)).await?)
         }
@@ -103,6 +109,7 @@ pub async fn serve(
     let face = fhir::Face {
         directory: Arc::clone(&directory),
         logins,
+        quotas,
     };
     let mut routes = routes(state, face);
     if let Some(settings) = &settings.sharing {

@@ -1,5 +1,7 @@
 //! What the directory and slapd answer to mail clients over LDAP.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Instant;
 
@@ -75,6 +77,7 @@ pub(crate) fn measure(registers: &Registers, folder: &Path) {
     );
     rate(&served, &people, &mut clients[0]);
     cycles(&served, folder, &people);
+    refusal(&served);
     idle(&served, folder);
     hospital::measure(&served, folder, &people);
     beside(registers, folder);
@@ -86,7 +89,7 @@ fn thunderbird(person: &Someone, letters: usize) -> String {
     format!("(|(cn=*{typed}*)(mail=*{typed}*)(givenName=*{typed}*)(sn=*{typed}*))")
 }
 
-fn rate(served: &Served, people: &[Someone], client: &mut Client<std::net::TcpStream>) {
+fn rate(served: &Served, people: &[Someone], client: &mut Client<TcpStream>) {
     let before = processor(served.id());
     let rounds = ROUNDS * 4;
     for round in 0..rounds {
@@ -131,6 +134,39 @@ fn cycles(served: &Served, folder: &Path, people: &[Someone]) {
         "/s",
         rate,
     );
+}
+
+/// A filter of a million parts is refused by the first octets of its message, before it has come.
+fn refusal(served: &Served) {
+    const FIRST: usize = 1_400;
+    /// The notice of disconnection (RFC 4511 §4.4.1).
+    const NOTICE: &[u8] = b"1.3.6.1.4.1.1466.20036";
+    let wide = b"\x87\x02cn".repeat(1_000_000);
+    let deep = [0xa2, 0x84, 0, 0x3d, 9, 0].repeat(1_000_000);
+    for (what, filter) in [("side by side", wide), ("one in the other", deep)] {
+        let mut message = vec![0x30, 0x84];
+        message.extend_from_slice(&u32::try_from(filter.len()).unwrap().to_be_bytes());
+        message.extend_from_slice(&filter);
+        let mut taken: Vec<_> = (0..200)
+            .map(|_| {
+                let mut stream = TcpStream::connect(served.clear).unwrap();
+                stream.set_nodelay(true).unwrap();
+                let began = Instant::now();
+                stream.write_all(&message[..FIRST]).unwrap();
+                let mut answer = [0; 256];
+                let read = stream.read(&mut answer).unwrap();
+                let taken = began.elapsed();
+                let is_notice = answer[..read]
+                    .windows(NOTICE.len())
+                    .any(|part| part == NOTICE);
+                assert!(is_notice, "the filter was not refused");
+                taken
+            })
+            .collect();
+        taken.sort_unstable();
+        let what = format!("a filter of a million parts {what}: refused, p95");
+        at_most(&what, "ms", within(&taken, 950), 1.0);
+    }
 }
 
 /// Connections that are kept open.
