@@ -239,6 +239,7 @@ mod tests {
         let text = example().unwrap();
         for name in [
             "relay",
+            "relay.bridge",
             "relay.rates",
             "relay.pressure",
             "gateway",
