@@ -154,6 +154,40 @@ async fn a_new_certificate_is_used_after_the_hold_or_when_it_is_confirmed() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_the_key_before_vouches_for_is_used_at_once() {
+    let mut world = World::new().await;
+    world.certificate("second");
+    world.certificate("third");
+    world.poll().await;
+    let key = |stem: &str| {
+        let path = world.bench.path(&format!("{stem}.key"));
+        liaison_directory::sharing::read_key(&path).unwrap()
+    };
+    let (old, next) = (world.der("helene"), world.der("second"));
+    let now = world.bench.clock.now();
+    world
+        .log
+        .succeed((&old, &key("helene")), &next, now)
+        .unwrap();
+    world.poll().await;
+    let mut both = world.encrypts_to(&["helene", "second"]).await;
+    both.sort();
+    assert_eq!(both, ["helene", "second"]);
+    // The word of another key is worth nothing.
+    let size = world.size().await;
+    let third = world.der("third");
+    world
+        .log
+        .succeed((&next, &key("third")), &third, now)
+        .unwrap();
+    world.poll().await;
+    assert_eq!(world.verdicts_from(size).await, [RecordVerdict::Held]);
+    let mut both = world.encrypts_to(&["helene", "second"]).await;
+    both.sort();
+    assert_eq!(both, ["helene", "second"]);
+}
+
+#[tokio::test]
 async fn when_the_old_certificate_is_revoked_nothing_is_encrypted_until_the_hold_ends() {
     let mut world = World::new().await;
     world.certificate("second");

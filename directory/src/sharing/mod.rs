@@ -12,7 +12,7 @@
 //! - `witness.rs`: whether a checkpoint is cosigned. `monitor.rs`: what the world shows of oneself.
 //!
 //! Drivers:
-//! - `own.rs`: [`OwnLog`], the folder of the own log. `tables.rs`: the rows.
+//! - `own.rs`: [`OwnLog`], the folder of the own log; `facts.rs`: what it says now. `tables.rs`: the rows.
 //! - `follow.rs`: [`Follower`], one poll of somebody's log; `growth.rs`: what it reads.
 //! - `http.rs`: [`Remote`]. `routes.rs`: what is served. `rounds.rs`: the polls, one after another.
 //! - `settings.rs`: [`SharingSettings`].
@@ -20,6 +20,7 @@
 mod admission;
 mod authority;
 mod checkpoint;
+mod facts;
 mod follow;
 mod growth;
 mod http;
@@ -47,6 +48,7 @@ use crate::error::DirectoryError;
 
 pub use authority::{Delegation, skeleton};
 pub use checkpoint::Witnesses;
+pub use facts::Facts;
 pub use follow::{Follower, Peer};
 pub use growth::{NotRead, Source};
 pub use http::Remote;
@@ -54,7 +56,7 @@ pub use key::{cosigner, new_key, read_key, verifier};
 pub use monitor::{
     Deviation, Published, SeenOf, compare_checkpoint, compare_mailbox, compare_organisation,
 };
-pub use own::{Facts, OwnEntry, OwnLog};
+pub use own::{OwnEntry, OwnLog};
 pub use record::{Content, Endorsement, Entry, MAX_RECORD, Record, Sealed, Statement};
 pub(crate) use routes::routes;
 pub use settings::{

@@ -10,7 +10,7 @@ use liaison_directory_client::{Finding, Resolution};
 use liaison_mail::{Address, Domain};
 use serde::{Deserialize, Serialize};
 
-use super::own::Facts;
+use super::facts::Facts;
 use super::verdict::LogVerdict;
 use crate::model::{Field, Kind, Subject};
 use liaison_base::tlog::merkle::Tree;

@@ -9,15 +9,21 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use liaison_base::tlog::cosignature::Cosigner;
 use liaison_base::tlog::merkle::{Node, Tree};
 use liaison_base::tlog::note::{Checkpoint, Origin, Signer, VerifierKey};
+use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use time::OffsetDateTime;
 
 use super::authority::Delegation;
+use super::facts::{Facts, by_field, own_name};
 use super::key::{read_key, refused, signers};
-use super::record::{Content, ENTRY, Entry, MAX_RECORD, Record, SALT, Sealed, Statement};
+use super::record::{
+    Content, ENTRY, Endorsement, Entry, MAX_RECORD, Record, SALT, Sealed, Statement,
+};
 use super::settings::LogSettings;
 use super::tile::{Part, WIDTH, read_bundle, write_bundle};
 use crate::error::DirectoryError;
@@ -350,6 +356,50 @@ impl OwnLog {
         self.write(Part::Successions, &write_bundle(notes))
     }
 
+    /// Publishes a mailbox's next certificate with the word of the key before: followers use it at
+    /// once. `earlier` and `next` are DER, `pkcs8` is the key of the earlier one.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Sharing`] when the log does not publish the earlier one, when the key is
+    /// not that of a certificate, or when the next one is not for the same mailbox.
+    pub fn succeed(
+        &self,
+        (earlier, pkcs8): (&[u8], &[u8]),
+        next: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<(), DirectoryError> {
+        let refused = |problem: &str| refused(&self.folder, problem);
+        let sha256 = |der: &[u8]| -> String {
+            let digest = digest(&SHA256, der);
+            digest
+                .as_ref()
+                .iter()
+                .map(|octet| format!("{octet:02x}"))
+                .collect()
+        };
+        let (old, new) = (sha256(earlier), sha256(next));
+        let _lock = self.lock()?;
+        let said = self.said()?;
+        let mailbox = said
+            .keys()
+            .filter(|subject| subject.kind() == Kind::Certificate && subject.component() == old)
+            .find_map(Subject::parent)
+            .ok_or_else(|| refused("it does not publish the earlier certificate"))?;
+        let endorsement = Endorsement::sign(pkcs8, &old, &new)
+            .ok_or_else(|| refused("the key must be RSA, P-256 or P-384"))?;
+        let statement = Statement {
+            subject: mailbox.certificate(&new),
+            period: Period::ALWAYS,
+            facts: vec![(Field::Der, STANDARD.encode(next))],
+            endorsement: Some(endorsement),
+        };
+        self.delegation
+            .judge(&statement)
+            .map_err(|verdict| refused(&format!("the next certificate is refused: {verdict}")))?;
+        self.add(vec![Content::Said(statement)], now)?;
+        Ok(())
+    }
+
     /// Erases the record of an entry, and says so in the log. What it said is taken back by those
     /// who follow.
     ///
@@ -504,48 +554,9 @@ impl OwnLog {
     }
 }
 
-/// What is said of a subject: its values by field.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// When it holds.
-    pub period: Period,
-    /// The values, none of them empty.
-    pub values: BTreeMap<Field, Vec<String>>,
-}
-
-fn by_field(facts: &[(Field, String)]) -> BTreeMap<Field, Vec<String>> {
-    let mut values: BTreeMap<Field, Vec<String>> = BTreeMap::new();
-    for (field, value) in facts {
-        let values = values.entry(*field).or_default();
-        if !value.is_empty() && !values.contains(value) {
-            values.push(value.clone());
-        }
-    }
-    values
-}
-
 fn run(entries: &[OwnEntry], index: u64) -> &[OwnEntry] {
     let start = usize::try_from(index * WIDTH).unwrap_or(usize::MAX);
     let rest = entries.get(start..).unwrap_or_default();
     rest.get(..rest.len().min(WIDTH as usize))
         .unwrap_or_default()
-}
-
-/// A subject under the name that it has outside: what only a list of this directory names gets the
-/// organisation's domain for its name. `None` when it has none.
-fn own_name(subject: &Subject, domain: &str) -> Option<Subject> {
-    let parts: Vec<String> = subject
-        .pairs()
-        .map(|(kind, component)| {
-            let renamed = match (kind, component.split_once(':')) {
-                (Kind::Organisation | Kind::Person, Some(("local", id))) => {
-                    format!("{domain}:{id}")
-                }
-                (Kind::Role, _) => format!("{domain}:{component}"),
-                _ => component.to_owned(),
-            };
-            kind.key_part(&renamed)
-        })
-        .collect();
-    Subject::parse(&parts.join("\u{1f}"))
 }

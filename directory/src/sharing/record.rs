@@ -15,6 +15,11 @@ use liaison_base::clock::{from_millis, millis};
 use liaison_base::tlog::merkle::Hash;
 use liaison_base::tlog::note::VerifierKey;
 use ring::digest::{Context, SHA256};
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256,
+    RsaKeyPair,
+};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -89,6 +94,42 @@ impl Endorsement {
     #[must_use]
     pub fn message(earlier: &str, next: &str) -> String {
         format!("liaison certificate succession v1\n{earlier}\n{next}\n")
+    }
+
+    /// Signs with the key of the earlier certificate (PKCS#8: RSA, P-256 or P-384); `None` when it
+    /// is no such key.
+    #[must_use]
+    pub fn sign(pkcs8: &[u8], earlier: &str, next: &str) -> Option<Self> {
+        let message = Self::message(earlier, next);
+        let random = SystemRandom::new();
+        let elliptic = [
+            &ECDSA_P256_SHA256_ASN1_SIGNING,
+            &ECDSA_P384_SHA384_ASN1_SIGNING,
+        ];
+        let pair = elliptic
+            .into_iter()
+            .find_map(|algorithm| EcdsaKeyPair::from_pkcs8(algorithm, pkcs8, &random).ok());
+        let signature = if let Some(pair) = pair {
+            pair.sign(&random, message.as_bytes())
+                .ok()?
+                .as_ref()
+                .to_vec()
+        } else {
+            let pair = RsaKeyPair::from_pkcs8(pkcs8).ok()?;
+            let mut signature = vec![0; pair.public().modulus_len()];
+            pair.sign(
+                &RSA_PKCS1_SHA256,
+                &random,
+                message.as_bytes(),
+                &mut signature,
+            )
+            .ok()?;
+            signature
+        };
+        Some(Self {
+            by: earlier.to_owned(),
+            signature,
+        })
     }
 }
 

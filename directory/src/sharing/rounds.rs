@@ -1,6 +1,7 @@
 //! The polls, one round after another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use liaison_base::shutdown::Shutdown;
 use liaison_base::tlog::merkle;
@@ -8,6 +9,7 @@ use liaison_base::tlog::note::Checkpoint;
 use liaison_base::tls;
 use liaison_directory_client::{Finess, HttpLookup, Lookup as _, Query};
 use liaison_mail::Address;
+use tokio::task::JoinSet;
 
 use super::monitor::{self, Deviation, Published, SeenOf};
 use super::own::OwnLog;
@@ -20,6 +22,9 @@ use crate::error::DirectoryError;
 
 /// The longest answer of a witness or about what was seen, in octets.
 const MAX_ANSWER: usize = 256 * 1024;
+
+/// How long one poll of a log may take: a first one reads everything.
+const LONGEST_POLL: Duration = Duration::from_secs(600);
 
 /// A directory that shows what the own log publishes.
 #[derive(Debug)]
@@ -46,36 +51,58 @@ impl Replica {
 }
 
 impl Sharing {
-    /// Publishes, follows and compares until a shutdown is asked.
+    /// Publishes, follows and compares until a shutdown is asked. Each log is followed by itself:
+    /// one that answers slowly keeps nobody waiting.
     pub async fn run(self: Arc<Self>, shutdown: Shutdown) {
-        loop {
+        let mut following = JoinSet::new();
+        for index in 0..self.followers.len() {
+            following.spawn(Arc::clone(&self).follow(index, shutdown.clone()));
+        }
+        while self.own.is_some() && !shutdown.is_asked() {
             tokio::select! {
-                () = shutdown.asked() => return,
-                () = self.round() => {}
+                () = shutdown.asked() => break,
+                () = self.publish_and_compare() => {}
             }
-            tokio::select! {
-                () = shutdown.asked() => return,
-                () = tokio::time::sleep(self.poll) => {}
-            }
+            self.pause(&shutdown).await;
+        }
+        while following.join_next().await.is_some() {}
+    }
+
+    async fn pause(&self, shutdown: &Shutdown) {
+        tokio::select! {
+            () = shutdown.asked() => {}
+            () = tokio::time::sleep(self.poll) => {}
         }
     }
 
-    /// One round: what fails is told in the log of this process and tried again at the next.
-    pub async fn round(&self) {
-        if let Some(own) = &self.own {
-            if let Err(error) = self.publish(own).await {
-                tracing::error!(%error, "the own log could not be brought up to date");
+    /// What fails is told in the log of this process and tried again at the next poll.
+    async fn follow(self: Arc<Self>, index: usize, shutdown: Shutdown) {
+        let Some((follower, remote)) = self.followers.get(index) else {
+            return;
+        };
+        let origin = follower.origin();
+        while !shutdown.is_asked() {
+            let polled = tokio::time::timeout(LONGEST_POLL, follower.poll(remote));
+            tokio::select! {
+                () = shutdown.asked() => return,
+                ended = polled => match ended {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => tracing::error!(origin, %error, "a log could not be followed"),
+                    Err(_) => tracing::error!(origin, "a log answers too slowly to be followed"),
+                },
             }
-            for replica in &self.replicas {
-                if let Err(error) = self.compare(own, replica).await {
-                    tracing::error!(%error, "a replica could not be compared");
-                }
-            }
+            self.pause(&shutdown).await;
         }
-        for (follower, remote) in &self.followers {
-            if let Err(error) = follower.poll(remote).await {
-                let origin = follower.origin();
-                tracing::error!(origin, %error, "a log could not be followed");
+    }
+
+    async fn publish_and_compare(&self) {
+        let Some(own) = &self.own else { return };
+        if let Err(error) = self.publish(own).await {
+            tracing::error!(%error, "the own log could not be brought up to date");
+        }
+        for replica in &self.replicas {
+            if let Err(error) = self.compare(own, replica).await {
+                tracing::error!(%error, "a replica could not be compared");
             }
         }
     }

@@ -69,6 +69,22 @@ pub(crate) enum LogCommand {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Publish a mailbox's next certificate with the word of the key before: followers use it at
+    /// once.
+    Succeed {
+        /// The PEM file of the certificate that the log publishes.
+        #[arg(long)]
+        old: PathBuf,
+        /// The PEM file of its private key (PKCS#8).
+        #[arg(long)]
+        old_key: PathBuf,
+        /// The PEM file of the next certificate.
+        #[arg(long)]
+        next: PathBuf,
+        /// The settings file of the directory.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Hand the log over to another key: the present one vouches for it.
     Rotate {
         /// The settings file of the directory, which must name the next key from then on.
@@ -117,6 +133,16 @@ pub(crate) async fn run(command: LogCommand) -> Result<(), CommandError> {
             say(&format!("{key}\nname {} as `key` now", next.display()));
             Ok(())
         }
+        LogCommand::Succeed {
+            old,
+            old_key,
+            next,
+            config,
+        } => {
+            let key = liaison_directory::sharing::read_key(&old_key)?;
+            let (old, next) = (certificate(&old)?, certificate(&next)?);
+            Ok(own(&config)?.succeed((&old, &key), &next, now)?)
+        }
         LogCommand::Erase { position, config } => Ok(own(&config)?.erase(position, now)?),
     }
 }
@@ -124,6 +150,15 @@ pub(crate) async fn run(command: LogCommand) -> Result<(), CommandError> {
 #[expect(clippy::print_stdout, reason = "the answer is the command's output")]
 fn say(text: &str) {
     println!("{text}");
+}
+
+/// The first certificate of a PEM file, DER.
+fn certificate(path: &Path) -> Result<Vec<u8>, CommandError> {
+    let chain = liaison_base::tls::certificates(path)?;
+    Ok(chain
+        .first()
+        .map(|first| first.to_vec())
+        .unwrap_or_default())
 }
 
 fn sharing(config: &Path) -> Result<SharingSettings, CommandError> {
