@@ -221,11 +221,11 @@ fn peer(url: &str, key: &str) -> String {
     )
 }
 
-#[test]
-fn what_an_organisation_publishes_reaches_other_territories() {
-    let scene = Scene {
-        folder: TempDir::with_prefix("liaison-test-").unwrap(),
-    };
+const SHARING: &str = "[directory.sharing]\npoll = \"500ms\"\n";
+const WITNESS: &str = "annuaire.ght.test/witness";
+
+/// The certificates of the directories and of the mailbox.
+fn certificates(scene: &Scene) {
     let pki = Territory::new(liaison_base::clock::Clock::now(
         &liaison_base::clock::SystemClock,
     ));
@@ -242,12 +242,10 @@ fn what_an_organisation_publishes_reaches_other_territories() {
         let issued = member.smime(MAILBOX, "Soins", KeyKind::P256).unwrap();
         issued.write(at, stem).unwrap();
     }
+}
 
-    // Keys and settings.
-    let log_key = scene.log(&["key", "--origin", ORIGIN, "--out", "log.key"]);
-    let witness = "annuaire.ght.test/witness";
-    let witness_key = scene.log(&["key", "--witness", "--origin", witness, "--out", "ght.key"]);
-    let (ehpad, ght, dac, cpts) = (free_port(), free_port(), free_port(), free_port());
+/// A server of the folder `copy`, and its address.
+fn mirror(scene: &Scene) -> (Running, String) {
     let mut mirror = python()
         .arg(concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -262,20 +260,28 @@ fn what_an_organisation_publishes_reaches_other_territories() {
         .spawn()
         .unwrap();
     let copies = format!("https://localhost:{}/", first_line(&mut mirror));
-    let _mirror = Running(mirror);
-    let sharing = "[directory.sharing]\npoll = \"500ms\"\n";
+    (Running(mirror), copies)
+}
+
+/// The section of the log that the EHPAD publishes, or a thief of its key.
+fn own(folder: &str) -> String {
+    format!(
+        "[directory.sharing.log]\norigin = \"{ORIGIN}\"\nfolder = \"{folder}\"\n\
+         key = \"log.key\"\ndomains = [\"ehpad.test\"]\norganisations = [\"finess:000000026\"]\n"
+    )
+}
+
+/// Keys and settings of every directory; the copy is served at `copies`.
+fn settings(scene: &Scene, copies: &str) {
+    let log_key = scene.log(&["key", "--origin", ORIGIN, "--out", "log.key"]);
+    let witness_key = scene.log(&["key", "--witness", "--origin", WITNESS, "--out", "ght.key"]);
+    let (ehpad, ght, dac, cpts) = (free_port(), free_port(), free_port(), free_port());
     let asked = format!(
         "[[directory.sharing.witnesses]]\nkey = \"{witness_key}\"\n\
          url = \"https://localhost:{ght}/witness/\"\nanchors = \"root.pem\"\n"
     );
-    let own = |folder: &str| {
-        format!(
-            "[directory.sharing.log]\norigin = \"{ORIGIN}\"\nfolder = \"{folder}\"\n\
-             key = \"log.key\"\ndomains = [\"ehpad.test\"]\norganisations = [\"finess:000000026\"]\n"
-        )
-    };
     let mut text = format!(
-        "{}{sharing}{}{asked}",
+        "{}{SHARING}{}{asked}",
         directory("ehpad", ehpad),
         own("log")
     );
@@ -287,23 +293,23 @@ fn what_an_organisation_publishes_reaches_other_territories() {
     }
     scene.write("ehpad.toml", &text);
     let follows = peer(&format!("https://localhost:{ehpad}/log/"), &log_key);
-    let cosigns = format!("[directory.sharing.witness]\nname = \"{witness}\"\nkey = \"ght.key\"\n");
-    let text = format!("{}{sharing}{follows}{cosigns}", directory("ght", ght));
+    let cosigns = format!("[directory.sharing.witness]\nname = \"{WITNESS}\"\nkey = \"ght.key\"\n");
+    let text = format!("{}{SHARING}{follows}{cosigns}", directory("ght", ght));
     scene.write("ght.toml", &text);
-    let from_copy = peer(&copies, &log_key);
+    let from_copy = peer(copies, &log_key);
     let required = "required_witnesses = 1\n";
     let text = format!(
-        "{}{sharing}{required}{from_copy}{asked}",
+        "{}{SHARING}{required}{from_copy}{asked}",
         directory("dac", dac)
     );
     scene.write("dac.toml", &text);
-    let text = format!("{}{sharing}{from_copy}", directory("cpts", cpts));
+    let text = format!("{}{SHARING}{from_copy}", directory("cpts", cpts));
     scene.write("cpts.toml", &text);
+}
 
-    // The EHPAD publishes; the GHT follows and cosigns.
+/// The EHPAD publishes; the GHT follows and cosigns. Gives the certificate of the mailbox.
+fn published_and_cosigned(scene: &Scene) -> Vec<String> {
     scene.entries("entries.toml", r#"{ file = "good.crt" }"#);
-    let _ght = scene.start("ght");
-    let _ehpad = scene.start("ehpad");
     scene.import("ehpad", "entries.toml");
     let appended = scene.log(&["append", "--config", "ehpad.toml"]);
     assert!(appended.ends_with("3 in all"), "{appended}");
@@ -314,19 +320,13 @@ fn what_an_organisation_publishes_reaches_other_territories() {
     let good = scene.encrypts_to("ght");
     until("the GHT has cosigned", || {
         let note = fs::read_to_string(scene.path("log/checkpoint")).unwrap();
-        note.contains(witness).then_some(()).ok_or(note)
+        note.contains(WITNESS).then_some(()).ok_or(note)
     });
+    good
+}
 
-    // The DAC reads a true copy.
-    copy(&scene.path("log"), &scene.path("copy"));
-    let _dac = scene.start("dac");
-    until("the DAC shows the mailbox", || {
-        let shown = scene.encrypts_to("dac");
-        (shown == good).then_some(()).ok_or(scene.verdict("dac"))
-    });
-    copy(&scene.path("log"), &scene.path("old"));
-
-    // The EHPAD's neighbour gets a line; meanwhile the copy changes a record.
+/// The copy changes a record, then goes back to an earlier checkpoint.
+fn the_copy_lies(scene: &Scene) {
     let text = fs::read_to_string(scene.path("entries.toml")).unwrap();
     scene.write(
         "entries.toml",
@@ -336,7 +336,7 @@ fn what_an_organisation_publishes_reaches_other_territories() {
     scene.log(&["append", "--config", "ehpad.toml"]);
     until("the GHT has cosigned again", || {
         let note = fs::read_to_string(scene.path("log/checkpoint")).unwrap();
-        let whole = note.contains(witness) && note.contains("\n4\n");
+        let whole = note.contains(WITNESS) && note.contains("\n4\n");
         whole.then_some(()).ok_or(note)
     });
     copy(&scene.path("log"), &scene.path("lie"));
@@ -357,10 +357,12 @@ fn what_an_organisation_publishes_reaches_other_territories() {
     // The copy goes back to yesterday.
     fs::copy(scene.path("old/checkpoint"), scene.path("copy/checkpoint")).unwrap();
     scene.wait_for("dac", "replayed");
+}
 
-    // The log's key is stolen: its thief signs another history, in which the certificate is swapped.
+/// The log's key is stolen: its thief signs another history, in which the certificate is swapped.
+fn the_key_is_stolen(scene: &Scene, good: &[String]) {
     copy(&scene.path("old"), &scene.path("stolen"));
-    let thief = directory("thief", free_port()) + sharing + &own("stolen");
+    let thief = directory("thief", free_port()) + SHARING + &own("stolen");
     scene.write("thief.toml", &thief);
     scene.entries("thief-entries.toml", r#"{ file = "swapped.crt" }"#);
     scene.import("thief", "thief-entries.toml");
@@ -395,4 +397,27 @@ fn what_an_organisation_publishes_reaches_other_territories() {
     });
     let told = fs::read_to_string(scene.path("ehpad.log")).unwrap();
     assert!(told.contains("ALARM"), "{told}");
+}
+
+#[test]
+fn what_an_organisation_publishes_reaches_other_territories() {
+    let scene = Scene {
+        folder: TempDir::with_prefix("liaison-test-").unwrap(),
+    };
+    certificates(&scene);
+    let (_mirror, copies) = mirror(&scene);
+    settings(&scene, &copies);
+    let _ght = scene.start("ght");
+    let _ehpad = scene.start("ehpad");
+    let good = published_and_cosigned(&scene);
+    // The DAC reads a true copy.
+    copy(&scene.path("log"), &scene.path("copy"));
+    let _dac = scene.start("dac");
+    until("the DAC shows the mailbox", || {
+        let shown = scene.encrypts_to("dac");
+        (shown == good).then_some(()).ok_or(scene.verdict("dac"))
+    });
+    copy(&scene.path("log"), &scene.path("old"));
+    the_copy_lies(&scene);
+    the_key_is_stolen(&scene, &good);
 }
