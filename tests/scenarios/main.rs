@@ -22,6 +22,7 @@ mod a_partner_gets_the_form_that_its_software_wants;
 mod a_peer_cannot_write_in_anothers_name;
 mod a_plain_text_message_is_refused_by_a_relay;
 mod a_promoted_standby_has_every_letter;
+mod a_real_thunderbird_completes_a_name;
 mod a_relay_between_the_sites_never_sees_the_plain_text;
 mod a_relay_without_a_certificate_gets_no_session;
 mod a_reload_drops_no_connection;

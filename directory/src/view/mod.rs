@@ -480,15 +480,25 @@ impl View {
     /// # Errors
     /// [`DirectoryError::Index`].
     pub fn name_of(&self, organisation: &Subject) -> Result<Option<String>, DirectoryError> {
+        let today = self.now.date();
+        if let Some(known) = self.state.recent.name(today, organisation.key()) {
+            return Ok(known);
+        }
         let names = [Field::Name, Field::TradeName];
         for (_, index) in self.shelves() {
-            if let Some(said) = index.said_of_root(organisation, &names)? {
-                let folded = fold(&said, self.now);
-                let name = names
-                    .iter()
-                    .find_map(|field| folded.value(organisation, *field));
-                return Ok(name.map(str::to_owned));
+            let Some(said) = index.said_of_root(organisation, &names)? else {
+                continue;
+            };
+            let folded = fold(&said, self.now);
+            let name = names
+                .iter()
+                .find_map(|field| folded.value(organisation, *field))
+                .map(str::to_owned);
+            if said.iter().all(|one| one.period == Period::ALWAYS) {
+                let recent = &self.state.recent;
+                recent.keep_name(today, organisation.key(), name.clone());
             }
+            return Ok(name);
         }
         Ok(None)
     }

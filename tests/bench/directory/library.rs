@@ -8,7 +8,7 @@ use liaison_directory::{Search, View};
 use liaison_mail::Address;
 use liaison_tests::registers::{Registers, Someone};
 
-use crate::figures::{at_least, at_most, memory, plain, times, within};
+use crate::figures::{at_least, at_most, memory, plain, processor, times, within};
 use crate::served;
 
 const ROUNDS: u32 = 2_000;
@@ -77,7 +77,14 @@ fn exact(view: &View, people: &[Someone]) {
     at_most("by address, p99", "ms", within(&by_address, 990), 1.0);
 }
 
+/// What this process spent on each of the runs since, in milliseconds.
+fn spent(since: f64) {
+    let used = (processor(std::process::id()) - since) * 1e3 / f64::from(ROUNDS);
+    plain("  the processor, each", "ms", used);
+}
+
 fn names(view: &View, people: &[Someone]) {
+    let before = processor(std::process::id());
     let typed = times(ROUNDS, |round| {
         let person = &people[round as usize];
         let text = format!("{} {}", fold(&person.given), person.family.to_lowercase());
@@ -89,6 +96,8 @@ fn names(view: &View, people: &[Someone]) {
         within(&typed, 950),
         20.0,
     );
+    spent(before);
+    let before = processor(std::process::id());
     let contained = times(ROUNDS, |round| {
         let person = &people[round as usize];
         let part = fold(&person.family)
@@ -112,6 +121,7 @@ fn names(view: &View, people: &[Someone]) {
         within(&contained, 950),
         10.0,
     );
+    spent(before);
 }
 
 /// A slip of the finger in the family name, beside the given name.
@@ -122,6 +132,7 @@ fn typos(view: &View, people: &[Someone]) {
         .map(|(at, one)| slip(&fold(&one.family), at))
         .collect();
     let mut answers = Vec::new();
+    let before = processor(std::process::id());
     let taken = times(ROUNDS, |round| {
         let at = round as usize;
         let text = format!("{} {}", slipped[at], fold(&people[at].given));
@@ -143,6 +154,7 @@ fn typos(view: &View, people: &[Someone]) {
         within(&taken, 950),
         5.0,
     );
+    spent(before);
     let share = |count: u32| f64::from(count) / f64::from(ROUNDS);
     at_least(
         "one slip, the right name among the first ten",

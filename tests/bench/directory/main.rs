@@ -5,8 +5,11 @@
 //! mailboxes), imported by a process of its own, and then asked: by the library, over LDAP on the
 //! loopback as Thunderbird asks, and over HTTPS as hospital software asks. OpenLDAP's slapd from
 //! Debian answers the same client in the same run; it holds 100,000 of the people, loaded with
-//! slapadd and indexed for substrings, while Liaison holds everything. Without slapd
-//! (`apt-get install slapd`) that part is left out.
+//! slapadd and indexed for substrings, while Liaison holds everything. slapd is installed when it is
+//! lacking, which needs root; that part is left out when it cannot be.
+//!
+//! The time of an answer says little on a machine that others use too: beside it stands what the
+//! server's processor spent on each search. The last figures are in `directory/PERFORMANCE.md`.
 //!
 //! `LIAISON_BENCH_PART=100` takes a hundredth of France; `LIAISON_BENCH_FOLDER` keeps the files
 //! and what was imported from one run to the next.
