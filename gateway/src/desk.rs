@@ -154,6 +154,22 @@ impl Desk {
         back::tell_again(&self.store, millis(SystemClock.now())).await
     }
 
+    /// Notes that who receives the patient of a stay should call the ward first, or need not.
+    /// False when nothing is known of the stay.
+    ///
+    /// # Errors
+    /// [`GatewayError`] when the database cannot be written.
+    pub async fn contact_first(
+        &self,
+        stay: EpisodeKey,
+        wanted: bool,
+    ) -> Result<bool, GatewayError> {
+        match &self.feed {
+            Some(feed) => feed.contact_first(stay, wanted).await,
+            None => Ok(false),
+        }
+    }
+
     /// Sends a message about a stay. `None` when the gateway has no hospital.
     ///
     /// # Errors

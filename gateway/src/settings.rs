@@ -216,6 +216,10 @@ pub struct HttpSettings {
     /// without one is refused.
     #[serde(default)]
     pub anchors: Option<PathBuf>,
+    /// PEM files of revocation lists: a client whose certificate is on one gets no connection.
+    /// Read when the gateway starts.
+    #[serde(default)]
+    pub revocations: Vec<PathBuf>,
     /// Who may call.
     #[serde(default, rename = "client")]
     pub clients: Vec<HttpClient>,

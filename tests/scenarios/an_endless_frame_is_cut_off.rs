@@ -5,7 +5,7 @@ use liaison_tests::territory::EHPAD;
 use liaison_tests::{Territory, routine};
 
 /// The limit of a frame, in octets.
-const LIMIT: usize = 4 * 1024 * 1024;
+const LIMIT: usize = 16 * 1024 * 1024;
 
 #[test]
 fn an_endless_frame_is_cut_off() {

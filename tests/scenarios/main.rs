@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and measures real time"
 )]
 
+mod a_canary_is_found_in_no_file_log_or_metric;
 mod a_changed_key_is_shown_and_holds_what_leaves;
 mod a_connection_cut_at_any_octet_loses_and_doubles_nothing;
 mod a_days_traffic_of_a_departement_leaves_no_leak;
@@ -20,6 +21,7 @@ mod a_notice_about_a_protected_person_waits_and_the_ward_is_told;
 mod a_partition_between_sites_loses_and_doubles_nothing;
 mod a_partner_gets_the_form_that_its_software_wants;
 mod a_peer_cannot_write_in_anothers_name;
+mod a_person_decides_about_notices_and_care_circles_by_command;
 mod a_plain_text_message_is_refused_by_a_relay;
 mod a_promoted_standby_has_every_letter;
 mod a_real_thunderbird_completes_a_name;
@@ -28,6 +30,7 @@ mod a_relay_without_a_certificate_gets_no_session;
 mod a_reload_drops_no_connection;
 mod a_report_by_mail_gets_a_receipt_that_verifies;
 mod a_restarted_postgresql_loses_no_letter;
+mod a_revoked_client_gets_no_session_at_the_hospitals_door;
 mod a_site_moves_from_sqlite_to_postgresql;
 mod a_source_that_fails_leaves_the_last_good_list_serving;
 mod a_truncated_frame_is_not_acknowledged;

@@ -17,8 +17,9 @@
 
 use crate::error::Error;
 
-/// Longest ADT frame taken by default: 4 MiB. A feed that carries documents needs more.
-pub const DEFAULT_LIMIT: usize = 4 * 1024 * 1024;
+/// Longest frame taken: 16 MiB, a document of some 11 MiB in base64. One limit for every message:
+/// what a connection carries is not known before it is read.
+pub const DEFAULT_LIMIT: usize = 16 * 1024 * 1024;
 
 const START: u8 = 0x0B;
 const END: u8 = 0x1C;

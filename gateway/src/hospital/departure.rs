@@ -304,6 +304,7 @@ impl Parts {
         if planned.kind.asks() {
             enclosed.answered = self.answered(tx, episode).await?;
         }
+        enclosed.contact_first = episode.contact_first;
         let mut notices = planned.issue_with(number, &self.rules, &enclosed)?;
         for notice in &mut notices {
             (notice.number, notice.version) = (number, version);
@@ -324,7 +325,8 @@ impl Parts {
             }
             effects.drafts += 1;
         }
-        self.ask(tx, episode, &notices, now).await?;
+        let has_letter = !enclosed.letters.is_empty();
+        self.ask(tx, episode, (&notices, has_letter), now).await?;
         if planned.ward_task.is_some() {
             self.tell_ward(tx, episode, (&planned, number), now).await?;
             effects.told_ward = true;

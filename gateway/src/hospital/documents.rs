@@ -158,7 +158,10 @@ impl Parts {
         }
         match event.matter {
             Matter::Withdrawn => self.forget_letters(tx, &key, &event.id).await?,
-            Matter::Document => self.keep_letters(tx, &key, letters, now).await?,
+            Matter::Document => {
+                self.keep_letters(tx, &key, letters, now).await?;
+                self.note_letter(tx, &key, now).await?;
+            }
             Matter::Result { .. } => {}
         }
         let came = Arrived {
@@ -276,7 +279,7 @@ impl Parts {
         Ok(Enclosures {
             letters,
             author: self.rules.hospital.name.clone(),
-            answered: Vec::new(),
+            ..Enclosures::default()
         })
     }
 

@@ -54,6 +54,36 @@ impl Feed {
     }
 }
 
+impl Feed {
+    /// Notes that a person asks that who receives the patient of a stay calls the ward first, or
+    /// no longer does. False when nothing is known of the stay.
+    ///
+    /// # Errors
+    /// [`GatewayError`]: a fault of ours; nothing was kept.
+    pub async fn contact_first(
+        &self,
+        stay: EpisodeKey,
+        wanted: bool,
+    ) -> Result<bool, GatewayError> {
+        let parts = std::sync::Arc::clone(&self.0);
+        let now = self.0.clock.now();
+        self.0
+            .store
+            .write(move |tx| {
+                Box::pin(async move {
+                    let key = parts.episodes.key_of(&stay);
+                    let Some(mut episode) = parts.episodes.load(tx, &key).await? else {
+                        return Ok::<_, GatewayError>(false);
+                    };
+                    episode.contact_first = wanted;
+                    parts.episodes.save(tx, &episode, now).await?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+}
+
 impl Message {
     /// A name for a message that has none.
     pub fn fresh_id() -> String {

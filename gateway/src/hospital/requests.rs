@@ -23,6 +23,8 @@ use crate::notices::{Episode, Kind, Notice};
 const AT_ONCE: i64 = 64;
 /// What is asked on an entry or an emergency visit, as one.
 const ENTRY: &str = "entry";
+/// The discharge letter, of the ward itself.
+const LETTER: &str = "letter";
 
 /// How far a request has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +178,7 @@ impl Parts {
         &self,
         tx: &mut AnyConnection,
         episode: &Episode,
-        notices: &[Notice],
+        (notices, has_letter): (&[Notice], bool),
         now: OffsetDateTime,
     ) -> Result<(), GatewayError> {
         let stay = self.episodes.key_of(&episode.key);
@@ -195,6 +197,12 @@ impl Parts {
         .await?;
         if let Kind::Cancellation { of } = first.kind {
             self.close(tx, &of.to_string()).await?;
+        }
+        let letter_hours = self.rules.requests.letter_hours;
+        if first.kind.is_return() && !has_letter && letter_hours > 0 {
+            let hours = i64::from(letter_hours);
+            let asked = (LETTER, "lettre de liaison", first);
+            self.expect(tx, (&stay, asked), hours, now).await?;
         }
         for notice in notices {
             let Some(hours) = notice.asks_hours else {
@@ -220,23 +228,57 @@ impl Parts {
             .bind(Asked::Answered.rank())
             .execute(&mut *tx)
             .await?;
-            sqlx::query(
-                "INSERT INTO asked
-                 (number, wanted, episode_key, kind, title, asked_at, due_at, state, files)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
-                 ON CONFLICT (number, wanted) DO NOTHING",
-            )
-            .bind(notice.number.to_string())
-            .bind(wanted)
-            .bind(stay.clone())
-            .bind(kind)
-            .bind(&notice.title)
-            .bind(millis(now))
-            .bind(millis(now) + i64::from(hours) * 3_600_000)
-            .bind(Asked::Waiting.rank())
-            .execute(&mut *tx)
-            .await?;
+            let asked = (kind.as_str(), wanted.as_str(), notice);
+            self.expect(tx, (&stay, asked), i64::from(hours), now)
+                .await?;
         }
+        Ok(())
+    }
+
+    async fn expect(
+        &self,
+        tx: &mut AnyConnection,
+        (stay, (kind, wanted, notice)): (&[u8], (&str, &str, &Notice)),
+        hours: i64,
+        now: OffsetDateTime,
+    ) -> Result<(), GatewayError> {
+        sqlx::query(
+            "INSERT INTO asked
+             (number, wanted, episode_key, kind, title, asked_at, due_at, state, files)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
+             ON CONFLICT (number, wanted) DO NOTHING",
+        )
+        .bind(notice.number.to_string())
+        .bind(wanted)
+        .bind(stay.to_vec())
+        .bind(kind)
+        .bind(&notice.title)
+        .bind(millis(now))
+        .bind(millis(now) + hours * 3_600_000)
+        .bind(Asked::Waiting.rank())
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that the discharge letter of a stay came.
+    pub(super) async fn note_letter(
+        &self,
+        tx: &mut AnyConnection,
+        stay: &[u8],
+        now: OffsetDateTime,
+    ) -> Result<(), GatewayError> {
+        sqlx::query(
+            "UPDATE asked SET state = $1, files = files + 1, answered_at = COALESCE(answered_at, $2)
+             WHERE episode_key = $3 AND kind = $4 AND state <> $5",
+        )
+        .bind(Asked::Answered.rank())
+        .bind(millis(now))
+        .bind(stay.to_vec())
+        .bind(LETTER)
+        .bind(Asked::Closed.rank())
+        .execute(tx)
+        .await?;
         Ok(())
     }
 
@@ -364,7 +406,10 @@ impl Parts {
         let Some(tally) = self.tally(tx, number).await? else {
             return Ok(());
         };
-        let title = format!("Réponse manquante : {}", tally.title);
+        let (title, state) = match kind.as_str() {
+            LETTER => ("Lettre de liaison manquante".to_owned(), "letter"),
+            _ => (format!("Réponse manquante : {}", tally.title), "answers"),
+        };
         let view = MailView {
             number: number.to_owned(),
             visit,
@@ -372,7 +417,7 @@ impl Parts {
             asked: tally.asked,
             answered: tally.answered,
             missing: tally.missing,
-            ..self.mail_view(&title, "answers")
+            ..self.mail_view(&title, state)
         };
         let id = format!("missing:{number}:{}", millis(now));
         self.tell("tasks/missing.txt", (&id, view), tx, effects)

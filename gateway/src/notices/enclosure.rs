@@ -29,6 +29,8 @@ pub struct Enclosures {
     pub author: String,
     /// Who has sent already what is asked on an entry, as role and code.
     pub answered: Vec<String>,
+    /// A person asked that who receives the patient calls first.
+    pub contact_first: bool,
 }
 
 /// A letter, or a list of treatments, that the hospital pushed.
@@ -93,6 +95,7 @@ impl Enclosures {
             }],
             author: String::new(),
             answered: Vec::new(),
+            contact_first: true,
         }
     }
 

@@ -92,6 +92,9 @@ pub struct Episode {
     /// one.
     #[serde(default)]
     pub carried: Vec<Carried>,
+    /// A person asked that who receives the patient calls the ward first.
+    #[serde(default)]
+    pub contact_first: bool,
     /// Notices went out, and then the stay named another patient number. Nothing leaves until
     /// somebody called [`Episode::accept_patient`].
     pub has_identity_conflict: bool,
@@ -179,6 +182,7 @@ impl Episode {
             is_protected: false,
             not_to_notify: NotToNotify::Nobody,
             carried: Vec::new(),
+            contact_first: false,
             has_identity_conflict: false,
             movements: Vec::new(),
             issued: Vec::new(),

@@ -245,6 +245,11 @@ impl Kind {
         )
     }
 
+    /// Whether somebody has to be ready to receive the person.
+    pub fn is_arrival(&self) -> bool {
+        self.is_return() || matches!(self, Kind::PlannedDischarge)
+    }
+
     /// Whether the discharge letter goes with it.
     pub fn encloses(&self) -> bool {
         self.is_return() || matches!(self, Kind::Letter)

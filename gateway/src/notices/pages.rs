@@ -7,7 +7,7 @@
 //! | value | what |
 //! |---|---|
 //! | `title` | the kind in capitals |
-//! | `urgent`, `info`, `regularisation`, `risky`, `through_emergency`, `wrong_patient`, `still_in_hospital`, `no_family_doctor`, `unscheduled` | yes or no |
+//! | `urgent`, `info`, `regularisation`, `risky`, `through_emergency`, `wrong_patient`, `still_in_hospital`, `no_family_doctor`, `unscheduled`, `contact_first` | yes or no |
 //! | `number`, `version` | `2026-11-21-0045`, « 1re version » |
 //! | `correction`, `cancelled` | the first line of a new version; what is cancelled |
 //! | `reminder` | for a planned discharge said again: in how many days |
@@ -90,6 +90,7 @@ built_in! {
     "messages/renewal_request.txt"
     "messages/social_note.txt"
     "notices/_changes.txt"
+    "notices/_contact.txt"
     "notices/_documents.txt"
     "notices/_from.txt"
     "notices/_head.txt"

@@ -3,6 +3,7 @@
 //! ```toml
 //! [request]
 //! hours = 4                    # without an answer for so long, the ward is told
+//! letter_hours = 4             # after an exit without a discharge letter, the ward is told
 //! documents = { nursing_home = "le dossier de liaison d'urgence", pharmacy = "la liste des traitements" }
 //!
 //! [incoming.admission_request] # mail to the ward whose subject begins with one of these words
@@ -23,6 +24,9 @@ use super::circle::Role;
 pub struct Requests {
     /// Hours after which the ward is told that an answer is missing.
     pub hours: u32,
+    /// Hours after a return home or to a nursing home at which the ward is told that no discharge
+    /// letter has come; 0: never.
+    pub letter_hours: u32,
     /// What each role is asked to attach to its reply; a role that is absent is asked nothing.
     pub documents: BTreeMap<Role, String>,
 }
@@ -54,6 +58,7 @@ impl Default for Requests {
         ];
         Requests {
             hours: 4,
+            letter_hours: 4,
             documents: documents
                 .into_iter()
                 .map(|(role, words)| (role, words.to_owned()))

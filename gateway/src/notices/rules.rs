@@ -61,6 +61,9 @@ pub struct Unit {
     pub also: BTreeSet<char>,
     /// Nobody is told of anything in this unit.
     pub silent: bool,
+    /// « Contact avant accueil recommandé »: who receives somebody from it should call first. The
+    /// notice does not say why.
+    pub contact_first: bool,
 }
 
 /// How urgently somebody is told; some are told only under a condition.

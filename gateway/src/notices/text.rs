@@ -171,6 +171,12 @@ impl Page<'_> {
             risky: planned.ward_task == Some(WardTask::RiskyDischarge)
                 || (statement.kind == Kind::PlannedDischarge
                     && rules.calendar.is_after_hours(statement.at)),
+            contact_first: statement.kind.is_arrival()
+                && recipient.role.receives()
+                && (self.enclosed.contact_first
+                    || rules
+                        .unit(statement.unit.as_deref())
+                        .is_some_and(|unit| unit.contact_first)),
             letter: self.enclosed.letter_words(recipient.role),
             changes: self.enclosed.change_words(recipient.role),
             no_family_doctor: planned.missing.contains(&Role::FamilyDoctor),
@@ -238,6 +244,7 @@ struct View {
     expected_return: Option<String>,
     through_emergency: bool,
     risky: bool,
+    contact_first: bool,
     letter: Option<String>,
     changes: Vec<String>,
     no_family_doctor: bool,
@@ -271,8 +278,8 @@ pub(crate) struct TaskView {
 pub(crate) struct MailView {
     /// What it is called.
     pub(crate) title: String,
-    /// `answer`, `message`, `incoming` or `unmatched`; for what is missing `answers` or
-    /// `unhandled`.
+    /// `answer`, `message`, `incoming` or `unmatched`; for what is missing `answers`,
+    /// `letter` or `unhandled`.
     pub(crate) state: &'static str,
     /// The number that people quote: of the notice that it answers, or its own.
     pub(crate) number: String,
@@ -366,6 +373,7 @@ fn try_mail(pages: &Pages) -> Result<(), PageError> {
         ("tasks/mail.txt", "incoming"),
         ("tasks/mail.txt", "unmatched"),
         ("tasks/missing.txt", "answers"),
+        ("tasks/missing.txt", "letter"),
         ("tasks/missing.txt", "unhandled"),
     ];
     for (name, state) in texts {

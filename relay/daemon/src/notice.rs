@@ -12,7 +12,7 @@ use liaison_gateway::desk::{Desk, HeldDraft};
 use liaison_gateway::hospital::held::{HeldNotice, Released};
 use liaison_gateway::notices::explain::{ExplainedNotice, Explainer, Explanation};
 use liaison_gateway::notices::pages::PageError;
-use liaison_gateway::notices::{CareCircle, Rules};
+use liaison_gateway::notices::{CareCircle, EpisodeKey, Rules};
 use liaison_hl7::adt::AdtEvent;
 use liaison_hl7::batch;
 use liaison_hl7::er7::Message;
@@ -64,6 +64,22 @@ pub(crate) enum NoticeCommand {
         /// Who.
         #[arg(long)]
         by: String,
+        /// The settings file of the gateway.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Recommend that who receives the patient of a stay calls the ward first: its notices say
+    /// « contact avant accueil recommandé », and not why.
+    Contact {
+        /// The facility (MSH-4).
+        #[arg(long)]
+        facility: String,
+        /// The stay, by the hospital's own number (PV1-19).
+        #[arg(long)]
+        visit: String,
+        /// No longer.
+        #[arg(long)]
+        off: bool,
         /// The settings file of the gateway.
         #[arg(long)]
         config: PathBuf,
@@ -131,6 +147,15 @@ pub(crate) async fn run(command: NoticeCommand) -> Result<(), CommandError> {
             again,
             json,
         } => ward::back(&config, again, json).await,
+        NoticeCommand::Contact {
+            facility,
+            visit,
+            off,
+            config,
+        } => {
+            let stay = EpisodeKey { facility, visit };
+            ward::contact(&config, stay, !off).await
+        }
         NoticeCommand::Write(arguments) => ward::write(arguments).await,
         NoticeCommand::Held { config, json } => held(&config, json).await,
         NoticeCommand::Release { id, config, to } => release(&config, &id, to.as_deref()).await,

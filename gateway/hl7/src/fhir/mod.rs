@@ -31,7 +31,7 @@ pub use resource::Bundle;
 use resource::{array, at, codes, text};
 
 /// Largest bundle, in octets.
-pub const MAX_BUNDLE: usize = 12 * 1024 * 1024;
+pub const MAX_BUNDLE: usize = 16 * 1024 * 1024;
 const DA_VINCI: &str = "http://hl7.org/fhir/us/davinci-alerts/CodeSystem/notification-event";
 const RELIABILITY: &str =
     "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-identity-reliability";

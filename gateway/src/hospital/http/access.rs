@@ -129,6 +129,7 @@ mod tests {
         let path = folder.join("token");
         std::fs::write(&path, token).unwrap();
         HttpSettings {
+            revocations: Vec::new(),
             listen: "127.0.0.1:0".parse().unwrap(),
             anchors: None,
             clients: vec![HttpClient {

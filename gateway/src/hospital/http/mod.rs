@@ -87,7 +87,10 @@ pub(crate) async fn serve(
     shutdown: &Shutdown,
 ) -> Result<SocketAddr, GatewayError> {
     let config = match &door.settings.anchors {
-        Some(anchors) => tls::relay_server(identity, tls::anchors(anchors)?, Vec::new())?,
+        Some(anchors) => {
+            let revoked = tls::revocations(&door.settings.revocations)?;
+            tls::relay_server(identity, tls::anchors(anchors)?, revoked)?
+        }
         None => tls::server(identity)?,
     };
     let acceptor = TlsAcceptor::from(config);

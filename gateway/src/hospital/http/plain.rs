@@ -368,7 +368,10 @@ fn moment(at: &'static str, text: &str) -> Result<Timestamp, Wrong> {
         .map(legal_time)
         .or_else(|| {
             let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-            let formed = text.len() >= 16 && text.as_bytes().get(10) == Some(&b'T');
+            let written = |octet: u8| octet.is_ascii_digit() || b"-:T.".contains(&octet);
+            let formed = text.len() >= 16
+                && text.as_bytes().get(10) == Some(&b'T')
+                && text.bytes().all(written);
             let stamp = Timestamp::parse(&digits).filter(|_| formed)?;
             Some(stamp.local)
         });
@@ -438,6 +441,7 @@ mod tests {
             ("{\"event\"", "{\"GARANCE\": 1, \"event\"", "body"),
             ("26004711-1", "", "visit"),
             ("2026-11-21T20:30:00", "GARANCE", "at"),
+            ("2026-11-21T20:30:00", "2026-11-21TGARANCE", "at"),
             ("009400777", "GARANCE", "destination.finess"),
             ("1938-05-12", "GARANCE", "patient.birth_date"),
             ("\"sex\": \"F\"", "\"ins\": \"GARANCE 1\"", "patient.ins"),

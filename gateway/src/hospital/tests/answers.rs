@@ -157,7 +157,9 @@ async fn nothing_is_missing_once_the_person_has_left_or_the_entry_is_cancelled()
         site.later(180).await;
         site.push(&end).await;
         site.later(24 * 3600).await;
-        assert_eq!(states(&site).await[0].1, Asked::Closed);
+        let asked = states(&site).await;
+        let ehpad = asked.iter().find(|one| one.0 == "EHPAD").unwrap();
+        assert_eq!(ehpad.1, Asked::Closed);
         assert_eq!(site.count("message").await, 0);
     }
 }
@@ -335,4 +337,38 @@ async fn a_site_adds_a_kind_of_its_own_by_its_rules_and_a_template() {
             ("Transport à organiser", Asked::Answered)
         ]
     );
+}
+
+#[tokio::test]
+async fn the_ward_is_told_of_a_discharge_letter_that_does_not_come() {
+    let site = Site::new().await;
+    site.push(&entry()).await;
+    site.push(&exit()).await;
+    site.later(60).await;
+    let before = site.count("message").await;
+    site.later(4 * 3600).await;
+    assert_eq!(site.count("message").await, before + 1);
+    let letter = |site: &Site| {
+        let feed = site.feed.clone();
+        async move {
+            let asked = feed.requests(10).await.unwrap();
+            let own = asked
+                .into_iter()
+                .find(|one| one.wanted == "lettre de liaison");
+            own.unwrap().state
+        }
+    };
+    assert_eq!(letter(&site).await, Asked::Missing);
+    site.later(48 * 3600).await;
+    assert_eq!(site.count("message").await, before + 1, "once");
+
+    // One that comes in time is not missed; nor one of an exit that was cancelled.
+    let site = Site::new().await;
+    site.push(&entry()).await;
+    site.push(&exit()).await;
+    site.later(60).await;
+    let cancel = adt("A13", ("M4", "CANCEL", "A03"), "20261119150000", ("", ""));
+    site.push(&cancel).await;
+    site.later(48 * 3600).await;
+    assert_eq!(letter(&site).await, Asked::Closed);
 }

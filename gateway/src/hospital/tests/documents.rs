@@ -93,6 +93,9 @@ async fn a_letter_that_comes_after_the_discharge_is_told_of_once() {
     }
     let left = site.left().await;
     assert_eq!(left[before..], ["Lettre de liaison 0003 EHPAD"]);
+    let asked = site.feed.requests(10).await.unwrap();
+    let own = asked.iter().find(|one| one.wanted == "lettre de liaison");
+    assert_eq!(own.unwrap().state.name(), "answered", "nothing is missing");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Events of fictitious stays, and exactly the notices that they give.
 
 mod corrections;
+mod later;
 mod month;
 mod people;
 mod rows;

@@ -196,6 +196,26 @@ pub(super) async fn back(config: &Path, again: bool, json: bool) -> Result<(), C
     Ok(())
 }
 
+pub(super) async fn contact(
+    config: &Path,
+    stay: EpisodeKey,
+    wanted: bool,
+) -> Result<(), CommandError> {
+    let visit = stay.visit.clone();
+    if desk(config).await?.contact_first(stay, wanted).await? {
+        let what = if wanted {
+            "recommended"
+        } else {
+            "no longer said"
+        };
+        say(&format!("{visit}: contact before arrival {what}"));
+        return Ok(());
+    }
+    Err(CommandError::Peer(format!(
+        "no stay of that number is known at this facility: {visit}"
+    )))
+}
+
 pub(super) async fn write(arguments: WriteArguments) -> Result<(), CommandError> {
     let name = arguments
         .kind
