@@ -132,10 +132,14 @@ impl Delegation {
     /// A mailbox is in a domain of the speaker's, and a certificate is for that mailbox.
     fn mailbox(&self, below: Below<'_>, said: &Statement) -> Result<(), RecordVerdict> {
         let mailbox = below.iter().find(|(kind, _)| *kind == Kind::Mailbox);
-        let Some((_, address)) = mailbox else {
+        let Some((_, text)) = mailbox else {
             return Ok(());
         };
-        let address = Address::parse(address).map_err(|_| RecordVerdict::Unreadable)?;
+        // One mailbox has one subject: its address in lower case.
+        let address = Address::parse(text)
+            .ok()
+            .filter(|address| address.key() == *text)
+            .ok_or(RecordVerdict::Unreadable)?;
         self.domain(address.domain().as_str())?;
         for (field, value) in &said.facts {
             let same = || Address::parse(value).is_ok_and(|one| one == address);
@@ -308,6 +312,11 @@ mod tests {
         assert_eq!(judged(Subject::about(), &[]), no);
         let relay = Subject::relay(&Domain::parse("mairie.test").unwrap());
         assert_eq!(judged(relay, &[(Field::Serves, "ehpad.test")]), no);
+        let capitals = format!("{}\u{1f}m\u{1f}a@Mairie.test", own().key());
+        assert_eq!(
+            judged(Subject::parse(&capitals).unwrap(), &[]),
+            Err(RecordVerdict::Unreadable)
+        );
         let elsewhere = [(Field::Address, "a@evil.test")];
         assert_eq!(
             judged(own().mailbox(&address("a@mairie.test")), &elsewhere),
