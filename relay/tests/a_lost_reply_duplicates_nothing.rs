@@ -35,7 +35,15 @@ async fn a_lost_reply_duplicates_nothing() {
     let sent = envelope("n1", "avis@ch.test", &["soins@ehpad.test"]);
     let message = sealed("n1", 300 * 1024);
     hand_over(&sender, sent.clone(), message.clone()).await;
-    assert!(home.gateway.arrival().await.message.ends_with(&message));
+    assert!(
+        home.gateway
+            .arrival()
+            .await
+            .message
+            .whole()
+            .unwrap()
+            .ends_with(&message)
+    );
     cut.notify_one();
 
     loop {

@@ -270,7 +270,7 @@ async fn reports(hospital: &Site, count: usize) -> BTreeMap<String, Vec<Action>>
     while reports.len() < count {
         let arrival = hospital.gateway.arrival().await;
         assert_eq!(arrival.envelope.from, ReversePath::Null);
-        let report = DeliveryReport::read(&arrival.message).unwrap();
+        let report = DeliveryReport::read(&arrival.message.whole().unwrap()).unwrap();
         let id = report.envelope_id.unwrap().to_string();
         let actions = report.recipients.iter().map(|one| one.action);
         reports.entry(id).or_default().extend(actions);

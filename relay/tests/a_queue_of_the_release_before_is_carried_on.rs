@@ -68,7 +68,13 @@ async fn a_queue_of_the_release_before_is_carried_on() {
     let mut arrived = Vec::new();
     for _ in 0..2 {
         let arrival = home.gateway.arrival().await;
-        assert!(arrival.message.ends_with(&sealed("n1", 2000)));
+        assert!(
+            arrival
+                .message
+                .whole()
+                .unwrap()
+                .ends_with(&sealed("n1", 2000))
+        );
         arrived.push(arrival.envelope.id.to_string());
     }
     arrived.sort();

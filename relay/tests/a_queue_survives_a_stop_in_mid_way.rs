@@ -61,7 +61,13 @@ fn a_queue_survives_a_stop_in_mid_way() {
         home.serve(&relay).await;
         let again = home.gateway.arrival().await;
         assert_eq!(again.envelope.id.as_str(), "n1");
-        assert!(again.message.ends_with(&sealed("n1", large)));
+        assert!(
+            again
+                .message
+                .whole()
+                .unwrap()
+                .ends_with(&sealed("n1", large))
+        );
         let (id, _, carriage) = home.gateway.news().await;
         assert_eq!(carriage, Carriage::Delivered);
         assert_eq!(relay.carriage(id).await[0].1, Carriage::Delivered);

@@ -43,7 +43,13 @@ async fn what_openssl_seals_is_carried() {
             .await
             .unwrap();
         assert!(
-            home.gateway.arrival().await.message.ends_with(&message),
+            home.gateway
+                .arrival()
+                .await
+                .message
+                .whole()
+                .unwrap()
+                .ends_with(&message),
             "{options}"
         );
     }

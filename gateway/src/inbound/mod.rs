@@ -24,7 +24,9 @@ use liaison_base::clock::Clock;
 use liaison_mail::dsn::DeliveryReport;
 use liaison_mail::mdn::DispositionReport;
 use liaison_mail::port::{Arrival, Origin};
-use liaison_mail::{Address, EnhancedStatus, MessageId, Refusal, ReversePath, Verdict, header};
+use liaison_mail::{
+    Address, Body, EnhancedStatus, MessageId, Refusal, ReversePath, Verdict, header,
+};
 use liaison_smime::{SignatureVerdict, ValidSignature};
 use liaison_store::Store;
 use mail_parser::MessageParser;
@@ -98,7 +100,8 @@ impl Inbound {
     async fn take_in(&self, arrival: &Arrival, recipient: &Address) -> Result<(), GatewayError> {
         let now = self.0.clock.now();
         if arrival.envelope.from == ReversePath::Null
-            && let Ok(report) = DeliveryReport::read(&arrival.message)
+            && arrival.message.size() <= LARGEST_REPORT
+            && let Ok(report) = DeliveryReport::read(&whole(&arrival.message).await?)
         {
             return self
                 .delivery_report(report, arrival.origin.clone(), now)
@@ -108,8 +111,8 @@ impl Inbound {
             Some(judged) => self.file(arrival, recipient, judged, now).await,
             // The recipient's own client holds the key: the bytes pass untouched.
             None => {
-                self.file_bytes(arrival, recipient, &arrival.message, None)
-                    .await
+                let message = whole(&arrival.message).await?;
+                self.file_bytes(arrival, recipient, &message, None).await
             }
         }
     }
@@ -122,7 +125,7 @@ impl Inbound {
         now: OffsetDateTime,
     ) -> Result<Option<Judged>, GatewayError> {
         let identities = Arc::clone(&self.0.identities);
-        let (message, address) = (Arc::clone(&arrival.message), recipient.clone());
+        let (message, address) = (arrival.message.clone(), recipient.clone());
         // Opening costs milliseconds of CPU with RSA or a large message, reading some more.
         let opened = tokio::task::spawn_blocking(move || identities.open(&address, message, now))
             .await
@@ -144,9 +147,9 @@ impl Inbound {
             }
             Some(Err(refusal)) => {
                 tracing::warn!(envelope = %arrival.envelope.id, %recipient, reason = %refusal, "an arrival could not be opened");
-                Ok(Some(warning::unreadable(
-                    arrival, recipient, &refusal, now,
-                )?))
+                let original = whole(&arrival.message).await?;
+                let reason = (&refusal, &*original);
+                Ok(Some(warning::unreadable(arrival, recipient, reason, now)?))
             }
         }
     }
@@ -328,6 +331,22 @@ impl Inbound {
             })
             .await
     }
+}
+
+/// A delivery report returns headers only: a larger one is none (octets).
+const LARGEST_REPORT: u64 = 1024 * 1024;
+
+/// A message that is needed in memory.
+async fn whole(message: &Body) -> Result<Arc<[u8]>, GatewayError> {
+    if let Body::Held(octets) = message {
+        return Ok(Arc::clone(octets));
+    }
+    let message = message.clone();
+    tokio::task::spawn_blocking(move || message.whole())
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .ok_or(GatewayError::Stored("an arrival could not be read"))
 }
 
 /// What an arrival means besides its content.

@@ -23,14 +23,14 @@ struct Unreadable<'a> {
 pub(super) fn unreadable(
     arrival: &Arrival,
     recipient: &Address,
-    _refusal: &Refusal,
+    (_refusal, original): (&Refusal, &[u8]),
     now: OffsetDateTime,
 ) -> Result<Judged, GatewayError> {
     let sender = arrival.envelope.from.to_string();
     let text = Unreadable { sender: &sender }.render()?;
     let postmaster = Address::parse(&format!("postmaster@{}", recipient.domain()))?;
     let original = Attachment::new("message-original.eml".to_owned()).body(
-        arrival.message.to_vec(),
+        original.to_vec(),
         "application/octet-stream"
             .parse::<ContentType>()
             .map_err(|_| GatewayError::Stored("media type"))?,

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use liaison_mail::Address;
+use liaison_mail::{Address, Body};
 use liaison_smime::{
     Certificate, Crl, Identities as Ring, Identity, OpenPolicy, Opened, Opener, PrivateKey,
-    Recipients, Refusal, SealPolicy, Sealer, TrustStore,
+    Recipients, Refusal, SealPolicy, Sealer, Spool, TrustStore,
 };
 use time::OffsetDateTime;
 
@@ -142,10 +142,15 @@ impl Identities {
     pub fn open(
         &self,
         recipient: &Address,
-        message: Arc<[u8]>,
+        message: Body,
         now: OffsetDateTime,
     ) -> Option<Result<Opened<'static>, Refusal>> {
         let member = self.by_address.get(recipient)?;
+        let message = match message {
+            Body::Held(octets) => Spool::from(octets),
+            // Read as it is opened, piece by piece.
+            Body::Kept(_) => Spool::file(message.reader()),
+        };
         Some(Opener::new(&self.policy, &member.ring, &self.trust).open(message, now))
     }
 }

@@ -3,6 +3,7 @@
 //! # Map
 //! - [`address`]: domains, mailboxes, the reverse path.
 //! - [`envelope`]: who a message is for and what its sender asked to be told (RFC 3461).
+//! - [`body`]: the octets of a message that has arrived, in memory or not.
 //! - [`message_id`]: the identifiers that follow one message through every role.
 //! - [`header`]: reading single header fields from raw bytes without touching them.
 //! - [`verdict`]: the answer for one recipient: reply code, enhanced status, public text.
@@ -15,6 +16,7 @@
 //! time; `base64` transfer-encodes report parts; `serde` carries these types over HTTP and TOML.
 
 pub mod address;
+pub mod body;
 pub mod dsn;
 pub mod envelope;
 pub mod header;
@@ -26,6 +28,7 @@ pub mod verdict;
 mod error;
 
 pub use address::{Address, Domain, ReversePath};
+pub use body::Body;
 pub use envelope::{Envelope, EnvelopeId, Notify, Recipient, Return, Urgency};
 pub use error::MailError;
 pub use message_id::MessageId;

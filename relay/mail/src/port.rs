@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use crate::{Address, Domain, Envelope, EnvelopeId, Refusal, Verdict};
+use crate::{Address, Body, Domain, Envelope, EnvelopeId, Refusal, Verdict};
 
 /// The future of a port's method: boxed, so that a role can hold `Arc<dyn Port>`.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -96,8 +96,8 @@ pub trait News: Send + Sync {
 pub struct Arrival {
     /// Its envelope, reduced to the recipients that this delivery is for.
     pub envelope: Envelope,
-    /// The message as it was received, byte for byte.
-    pub message: Arc<[u8]>,
+    /// The message as it was received, byte for byte. A large one is not in memory.
+    pub message: Body,
     /// Who brought it.
     pub origin: Origin,
     /// When the relay took responsibility for it.
@@ -149,7 +149,7 @@ impl fmt::Debug for Arrival {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Arrival")
             .field("envelope", &self.envelope.id)
-            .field("octets", &self.message.len())
+            .field("octets", &self.message.size())
             .field("origin", &self.origin)
             .finish_non_exhaustive()
     }

@@ -2,16 +2,18 @@
 //! peer on which many are on their way at a time.
 
 use std::collections::{HashMap, VecDeque};
+use std::io::Read as _;
 use std::sync::{Arc, OnceLock};
 
 use futures::stream::{self, StreamExt as _};
 use liaison_directory_client::RelayEndpoint;
+use liaison_mail::body::{Body, ReadAt};
 use liaison_mail::port::Arrival;
 use liaison_mail::{EnhancedStatus, Envelope, Refusal, Verdict};
 use liaison_smtp::client::{self, Announced};
 use liaison_smtp::io::Source;
 use liaison_store::StoreError;
-use liaison_store::body::BodyReader;
+use liaison_store::body::{BodyReader, Spooled};
 
 use super::Outbound;
 use super::link;
@@ -318,13 +320,13 @@ async fn give_all(
 }
 
 async fn give(outbound: &Outbound, parcel: Parcel) -> Result<Seen, RelayError> {
-    // The gateway takes a message whole: one large one at a time, however many connections brought
+    // The gateway holds what it opens: one large one at a time, however many connections brought
     // them.
     let _alone = match &parcel.loaded.content {
         Some(Stowed::File { .. }) => outbound.large.acquire().await.ok(),
         _ => None,
     };
-    let Some(content) = whole(outbound, &parcel).await? else {
+    let Some(content) = body(outbound, &parcel).await? else {
         return Ok((parcel.loaded.message, all(parcel.claims, &damaged())));
     };
     let envelope = envelope(&parcel);
@@ -365,6 +367,57 @@ pub(super) async fn whole(
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A message with this relay's header lines; `None` when it is damaged. A large one stays where it
+/// is.
+async fn body(outbound: &Outbound, parcel: &Parcel) -> Result<Option<Body>, RelayError> {
+    let trace = parcel.loaded.message.trace.as_bytes();
+    match &parcel.loaded.content {
+        None => Ok(None),
+        Some(Stowed::Inline(content)) if trace.is_empty() => Ok(Some(Arc::clone(content).into())),
+        Some(Stowed::Inline(content)) => {
+            let whole: Arc<[u8]> = [trace, content].concat().into();
+            Ok(Some(whole.into()))
+        }
+        Some(Stowed::File { name, .. }) => {
+            let queue = &outbound.relay.queue;
+            match queue.spool(name).await {
+                Ok(content) => Ok(Some(Body::Kept(Arc::new(Traced {
+                    trace: trace.into(),
+                    content,
+                })))),
+                Err(RelayError::Store(StoreError::Damaged(name))) => {
+                    queue.set_aside(&name).await;
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        }
+    }
+}
+
+/// This relay's header lines, then a large content.
+struct Traced {
+    trace: Box<[u8]>,
+    content: Spooled,
+}
+
+impl ReadAt for Traced {
+    fn size(&self) -> u64 {
+        self.trace.len() as u64 + self.content.length()
+    }
+
+    fn read_at(&self, at: u64, into: &mut [u8]) -> std::io::Result<usize> {
+        let trace = self.trace.len() as u64;
+        match at.checked_sub(trace) {
+            Some(at) => self.content.read_at(at, into),
+            None => {
+                let start = usize::try_from(at).unwrap_or(usize::MAX);
+                self.trace.get(start..).unwrap_or_default().read(into)
+            }
         }
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Outbound {
     shutdown: Shutdown,
     /// One for each delivery to a peer at a time, given out in the order of asking.
     slots: Semaphore,
-    /// Messages too large to lie beside their row that are held in memory for the own gateway.
+    /// Messages too large to lie beside their row that the own gateway has in hand.
     large: Semaphore,
 }
 

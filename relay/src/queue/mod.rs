@@ -70,7 +70,7 @@ use std::sync::Arc;
 use liaison_base::clock::{self, Clock};
 use liaison_mail::port::Origin;
 use liaison_mail::{Domain, Envelope, EnvelopeId, MessageId, Notify, Return, ReversePath, Urgency};
-use liaison_store::body::{self, Bodies, BodyReader, BodyWriter, Kept};
+use liaison_store::body::{self, Bodies, BodyReader, BodyWriter, Kept, Spooled};
 use liaison_store::sql::locking;
 use liaison_store::{Holder, News, Store};
 use sqlx::Row as _;
@@ -253,6 +253,11 @@ impl Queue {
             },
         };
         Ok(self.bodies.reader(kept).await?)
+    }
+
+    /// A large content as a file to read from anywhere.
+    pub(crate) async fn spool(&self, name: &str) -> Result<Spooled, RelayError> {
+        Ok(self.bodies.spool(name).await?)
     }
 
     /// Begins to keep the content of a message that may be admitted.

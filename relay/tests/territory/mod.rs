@@ -319,7 +319,7 @@ impl Gateway {
     pub async fn report(&self) -> DeliveryReport {
         let arrival = self.arrival().await;
         assert_eq!(arrival.envelope.from, ReversePath::Null);
-        DeliveryReport::read(&arrival.message).unwrap()
+        DeliveryReport::read(&arrival.message.whole().unwrap()).unwrap()
     }
 
     /// The next piece of news.

@@ -97,11 +97,12 @@ async fn rows(tx: &mut sqlx::AnyConnection, from: u64, to: u64) -> Result<(), St
         format!(
             "INSERT INTO relay_recipient (id, message, sameness, address, domain, notify, urgency,
                                           state, attempts, next_attempt_at, claimed_at,
-                                          lease_until, token, delay_told, reply)
+                                          lease_until, token, delay_told, reply, line, position)
              {numbers} SELECT {FIRST} + n, {FIRST} + n, randomblob(16),
                               'b@' || (n % {DESTINATIONS}) || '.waits.test',
                               (n % {DESTINATIONS}) || '.waits.test', 'FAILURE', 1, 'deferred', 1,
-                              {due}, 0, 0, 0, 0, '451 4.4.1 no answer'
+                              {due}, 0, 0, 0, 0, '451 4.4.1 no answer', randomblob(16),
+                              {FIRST} + n
                        FROM numbers"
         ),
         format!(

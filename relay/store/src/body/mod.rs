@@ -20,6 +20,9 @@ pub mod place;
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,6 +132,28 @@ impl Bodies {
                 expected: parts.digest.to_owned(),
                 name,
             }),
+        })
+    }
+
+    /// A large body as a file to read from anywhere, once it has proved to be whole. It stays readable
+    /// when the body is removed meanwhile.
+    ///
+    /// # Errors
+    /// As [`Bodies::reader`] and [`BodyReader::next`].
+    pub async fn spool(&self, name: &str) -> Result<Spooled, StoreError> {
+        let kept = Kept {
+            inline: None,
+            file: Some(name.to_owned()),
+        };
+        let mut reader = self.reader(kept).await?;
+        // A folder has the file already; a bucket's object is copied to one.
+        let mut spool = self.objects.spool(key_of(name))?;
+        while let Some(piece) = reader.next().await? {
+            spool = spool.take(piece).await?;
+        }
+        Ok(Spooled {
+            file: Arc::new(spool.file),
+            length: reader.length,
         })
     }
 
@@ -351,6 +376,28 @@ impl Check {
         } else {
             Err(StoreError::Damaged(self.name.clone()))
         }
+    }
+}
+
+/// A body in a file.
+#[derive(Clone, Debug)]
+pub struct Spooled {
+    file: Arc<File>,
+    length: u64,
+}
+
+impl Spooled {
+    /// The body's length in octets.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Reads some octets from `at` on, and says how many; none only at the end. It blocks.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(into, at)
     }
 }
 

@@ -3,7 +3,8 @@
 //! by default; a bucket answers what is durable.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
@@ -19,12 +20,31 @@ use object_store::{
 use time::OffsetDateTime;
 
 use super::place::{Address, Place};
-use crate::StoreError;
+use crate::{StoreError, random_name};
 
 /// The least that a part of an object in a bucket may have, save the last.
 const BUCKET_PART: usize = 5 * 1024 * 1024;
 /// What is written to a file at a time.
 const FOLDER_PART: usize = 128 * 1024;
+
+/// A file from which a body is to be read.
+pub(super) struct Spool {
+    pub(super) file: File,
+    /// Whether it is the body's own.
+    is_filled: bool,
+}
+
+impl Spool {
+    /// Adds a piece of the body, unless it is there.
+    pub(super) async fn take(mut self, piece: Bytes) -> Result<Self, StoreError> {
+        if self.is_filled {
+            return Ok(self);
+        }
+        let writing = move || self.file.write_all(&piece).map(|()| self);
+        let written = tokio::task::spawn_blocking(writing).await;
+        Ok(written.unwrap_or_else(|_| Err(io::Error::other("writing was cut off")))?)
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Objects {
@@ -81,6 +101,36 @@ impl Objects {
             },
         };
         Ok(Some((length, reading)))
+    }
+
+    /// Where a body can be read from anywhere: its own file in a folder, else a file to be filled
+    /// that nobody else can open and that goes with its handle.
+    pub(super) fn spool(&self, key: &str) -> Result<Spool, StoreError> {
+        if let Some(folder) = &self.folder {
+            let file = File::open(folder.join(key))?;
+            return Ok(Spool {
+                file,
+                is_filled: true,
+            });
+        }
+        Self::copying()
+    }
+
+    /// A file to be filled that nobody else can open, and that goes with its handle. What lies in it
+    /// is sealed.
+    pub(super) fn copying() -> Result<Spool, StoreError> {
+        let path = std::env::temp_dir().join(format!("liaison-{}", random_name()?));
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(Spool {
+            file,
+            is_filled: false,
+        })
     }
 
     pub(super) async fn remove(&self, key: &str) -> Result<(), StoreError> {

@@ -56,6 +56,41 @@ async fn a_body_crosses_in_pieces_of_any_size() {
 }
 
 #[tokio::test]
+async fn a_large_body_is_read_from_anywhere_though_it_is_removed_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let bodies = bodies(folder.path());
+    let body = patterned(3 * INLINE + 7);
+    let kept = bodies.keep(body.clone().into()).await.unwrap();
+    let name = kept.file.clone().unwrap();
+    let spooled = bodies.spool(&name).await.unwrap();
+    bodies.remove(&name).await.unwrap();
+    assert_eq!(spooled.length(), body.len() as u64);
+    let mut read = [0; 10];
+    assert_eq!(spooled.read_at(INLINE as u64, &mut read).unwrap(), 10);
+    assert_eq!(read, body[INLINE..INLINE + 10]);
+    assert_eq!(spooled.read_at(spooled.length(), &mut read).unwrap(), 0);
+
+    let kept = bodies.keep(body.clone().into()).await.unwrap();
+    let path = file_of(folder.path(), &kept);
+    let mut changed = fs::read(&path).unwrap();
+    changed[9] ^= 1;
+    fs::write(&path, &changed).unwrap();
+    let damaged = bodies.spool(&kept.file.unwrap()).await;
+    assert!(matches!(damaged, Err(StoreError::Damaged(_))));
+}
+
+#[tokio::test]
+async fn a_body_in_no_folder_is_copied_to_where_it_is_read_from() {
+    let mut spool = Objects::copying().unwrap();
+    for piece in [b"one ".as_slice(), b"two"] {
+        spool = spool.take(Bytes::from_static(piece)).await.unwrap();
+    }
+    let mut read = [0; 16];
+    assert_eq!(spool.file.read_at(&mut read, 2).unwrap(), 5);
+    assert_eq!(&read[..5], b"e two");
+}
+
+#[tokio::test]
 async fn a_damaged_body_never_comes_out_whole_and_is_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let bodies = bodies(folder.path());
