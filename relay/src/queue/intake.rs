@@ -77,6 +77,8 @@ impl Stowed {
 pub(super) struct Numbered {
     pub(super) intake: Arc<Intake>,
     pub(super) numbers: Range<i64>,
+    /// The domains of the own gateway.
+    pub(super) served: Arc<[Domain]>,
 }
 
 impl Queue {
@@ -85,8 +87,12 @@ impl Queue {
     /// a lost reply, the sender's second try changes nothing.
     pub(crate) async fn admit(&self, intake: Intake) -> Result<Vec<Domain>, RelayError> {
         let numbers = self.numbers.take(numbers_of(&intake)).await?;
-        let intake = Arc::new(intake);
-        self.intakes.write(Numbered { intake, numbers }).await
+        let item = Numbered {
+            intake: Arc::new(intake),
+            numbers,
+            served: Arc::clone(&self.served),
+        };
+        self.intakes.write(item).await
     }
 }
 
@@ -144,7 +150,8 @@ pub(super) async fn insert(
             return Err(StoreError::Row("an admission without a number").into());
         };
         let intake = &item.intake;
-        let lines = Lines::of(&intake.origin, intake.order.as_ref(), &intake.envelope);
+        let order = (intake.order.as_ref(), &*item.served);
+        let lines = Lines::of(&intake.origin, order, &intake.envelope);
         for recipient in &intake.envelope.recipients {
             let sameness = item.intake.sameness.of(&recipient.address);
             let Some(id) = numbers.next().filter(|_| seen.insert(sameness)) else {

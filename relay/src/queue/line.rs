@@ -3,9 +3,10 @@
 //!
 //! - Messages that the own gateway hands over under one [`OrderKey`], for one recipient: a *strict*
 //!   line. The next is sent only when the one before has its answer.
-//! - What one sender writes to one mailbox, of one urgency, brought by one peer or by the own
-//!   gateway: a line too. Its messages may be on their way together, on one connection.
-//! - Reports (null reverse-path) stand in no line.
+//! - What one sender writes to one mailbox served here, of one urgency, brought by one peer or by
+//!   the own gateway: a line too, so that it is filed in the order in which it was accepted.
+//! - Reports (null reverse-path), and what goes on to a peer without a key, stand in no line: they
+//!   leave on as many connections as there are.
 //!
 //! # Rules
 //! A recipient's place in its line is `relay_recipient.position`. A claim takes none before whom
@@ -20,7 +21,7 @@
 use std::collections::HashMap;
 
 use liaison_mail::port::{OrderKey, Origin};
-use liaison_mail::{Address, Envelope, ReversePath};
+use liaison_mail::{Address, Domain, Envelope, ReversePath};
 use liaison_store::sql::Engine;
 use ring::digest::{Context, SHA256};
 use sqlx::{AnyConnection, Row as _};
@@ -36,18 +37,26 @@ pub(crate) struct Line([u8; 16]);
 const STRICT: u8 = 0x80;
 
 /// What the lines of a message's recipients have in common.
-pub(super) struct Lines(Option<(Context, bool)>);
+pub(super) struct Lines<'a> {
+    common: Option<Context>,
+    /// The domains served here; `None` in a strict line, which goes anywhere.
+    served: Option<&'a [Domain]>,
+}
 
-impl Lines {
-    pub(super) fn of(origin: &Origin, order: Option<&OrderKey>, envelope: &Envelope) -> Self {
+impl<'a> Lines<'a> {
+    pub(super) fn of(
+        origin: &Origin,
+        (order, served): (Option<&OrderKey>, &'a [Domain]),
+        envelope: &Envelope,
+    ) -> Self {
         let mut sum = Context::new(&SHA256);
-        let strict = match (order, &envelope.from) {
+        let (common, served) = match (order, &envelope.from) {
             (Some(order), _) => {
                 sum.update(b"order\n");
                 sum.update(order.as_bytes());
-                true
+                (Some(sum), None)
             }
-            (None, ReversePath::Null) => return Self(None),
+            (None, ReversePath::Null) => (None, None),
             (None, ReversePath::Address(from)) => {
                 let peer = match origin {
                     Origin::Local => "",
@@ -55,21 +64,26 @@ impl Lines {
                 };
                 let urgency = envelope.urgency.rank();
                 sum.update(format!("from\n{peer}\n{urgency}\n{}\n", from.key()).as_bytes());
-                false
+                (Some(sum), Some(served))
             }
         };
-        Self(Some((sum, strict)))
+        Self { common, served }
     }
 
     pub(super) fn to(&self, recipient: &Address) -> Option<Line> {
-        let (sum, strict) = self.0.as_ref()?;
-        let mut sum = sum.clone();
+        if !self
+            .served
+            .is_none_or(|served| served.contains(recipient.domain()))
+        {
+            return None;
+        }
+        let mut sum = self.common.clone()?;
         sum.update(recipient.key().as_bytes());
         let mut line = [0; 16];
         line.copy_from_slice(&sum.finish().as_ref()[..16]);
-        line[0] = match strict {
-            true => line[0] | STRICT,
-            false => line[0] & !STRICT,
+        line[0] = match self.served {
+            None => line[0] | STRICT,
+            Some(_) => line[0] & !STRICT,
         };
         Some(Line(line))
     }
@@ -214,7 +228,8 @@ mod tests {
             urgency,
         };
         let order = order.map(|one| OrderKey::new([one; 32]));
-        Lines::of(&Origin::Local, order.as_ref(), &envelope).to(&to)
+        let served = [Domain::parse("x.test").unwrap()];
+        Lines::of(&Origin::Local, (order.as_ref(), &served), &envelope).to(&to)
     }
 
     #[test]
@@ -231,5 +246,7 @@ mod tests {
         assert_ne!(plain("a@ch.test", normal), plain("b@ch.test", normal));
         assert!(!plain("a@ch.test", normal).unwrap().is_strict());
         assert_eq!(plain("", normal), None);
+        assert_eq!(line(None, "a@ch.test", normal, "b@y.test"), None);
+        assert!(key(1, normal, "b@y.test").is_some());
     }
 }

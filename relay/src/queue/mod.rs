@@ -104,6 +104,8 @@ pub(crate) struct Queue {
     outcomes: Gather<Ended>,
     /// What this process works on.
     in_hand: InHand,
+    /// The domains of the own gateway.
+    served: Arc<[Domain]>,
     /// Whether it holds rows that the first release has written.
     upgraded: bool,
 }
@@ -157,6 +159,7 @@ impl Queue {
             intakes: Gather::start(store.clone()),
             outcomes: Gather::start(store.clone()),
             in_hand: InHand::default(),
+            served: settings.domains.as_slice().into(),
             upgraded,
             store,
         };

@@ -157,6 +157,8 @@ async fn record_all(tx: &mut AnyConnection, items: &[Ended]) -> Result<Vec<Recor
             reports.push(Numbered {
                 intake: Arc::new(report),
                 numbers: start..numbers.start,
+                // Reports stand in no line.
+                served: Arc::default(),
             });
         }
         all.push(recorded);

@@ -21,7 +21,7 @@ pub(super) async fn bench() -> Bench {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let text = format!(
         "hostname = 'relay.ch.test'\nlisten = '127.0.0.1:0'\ncertificate = 'c'\nkey = 'k'\n\
-         anchors = 'a'\ndatabase = '{}'\nbodies = '{}'\ndomains = ['ch.test']\n",
+         anchors = 'a'\ndatabase = '{}'\nbodies = '{}'\ndomains = ['ch.test', 'ehpad.test']\n",
         String::from(database(folder.path().join("relay.db"))),
         path("bodies")
     );
