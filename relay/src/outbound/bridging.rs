@@ -25,6 +25,9 @@ impl Worker {
         let mut unreachable: Option<Refusal> = None;
         let mut parcels = parcels.into_iter();
         for parcel in parcels.by_ref() {
+            let Some(parcel) = self.movable(parcel) else {
+                continue;
+            };
             let refused = objection(&parcel.loaded.message.envelope).or(unreachable.clone());
             if let Some(refusal) = refused {
                 self.refuse(parcel, &refusal);
