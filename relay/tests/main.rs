@@ -17,6 +17,7 @@ mod a_queue_of_the_release_before_is_carried_on;
 mod a_queue_survives_a_stop_in_mid_way;
 mod a_relay_turned_away_is_heard_once_it_is_listed;
 mod an_unknown_recipient_is_reported_to_the_sender;
+mod an_urgent_notice_passes_a_queue_of_bulk;
 mod the_same_envelope_twice_is_delivered_once;
 mod what_must_arrive_in_order_does;
 mod what_openssl_seals_is_carried;

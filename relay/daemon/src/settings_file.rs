@@ -141,9 +141,11 @@ fn table(
         };
         match (whole.get(key.name), inner) {
             (Some(Value::Array(all)), Some(inner)) if !all.is_empty() => {
-                heading(text, key, inner, &format!("[[{name}]]"));
-                let said = said.and_then(|said| said.get(key.name)?.get(0));
-                table(text, inner, &name, (&all[0], said));
+                for (place, one) in all.iter().enumerate() {
+                    heading(text, key, inner, &format!("[[{name}]]"));
+                    let said = said.and_then(|said| said.get(key.name)?.get(place));
+                    table(text, inner, &name, (one, said));
+                }
             }
             (Some(value @ Value::Table(_)), Some(inner)) => {
                 heading(text, key, inner, &format!("[{name}]"));
