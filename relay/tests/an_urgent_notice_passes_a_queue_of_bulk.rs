@@ -1,8 +1,6 @@
 //! Four hundred messages wait for a destination when an urgent one comes: it is among the first
 //! there, and all arrive once.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use crate::territory;
 
 use std::collections::HashSet;
