@@ -56,7 +56,7 @@ fn a_changed_key_is_shown_and_holds_what_leaves() {
 
     let letter = format!(
         "From: Nadia Roche <{EHPAD}>\r\nTo: {WARD}\r\nSubject: Question\r\n\
-         Content-Type: text/plain; charset=utf-8\r\n\r\nBonjour\r\n"
+         Content-Type: text/plain; charset=utf-8\r\n\r\nMme Fictive\r\n"
     );
     let answer = territory.smtp(EHPAD).submit(EHPAD, &[WARD], &letter);
     assert!(answer.starts_with("250"), "{answer}");
@@ -67,6 +67,9 @@ fn a_changed_key_is_shown_and_holds_what_leaves() {
         text.contains("la clé de chiffrement de") && text.contains(WARD),
         "{text}"
     );
+    // What is written back says nothing of what was written (attack 20).
+    let whole = String::from_utf8_lossy(told.raw_message());
+    assert!(!whole.contains("Fictive") && !whole.contains("Question"));
     let held = liaison()
         .args(["notice", "held", "--json", "--config"])
         .arg(territory.config("ehpad"))

@@ -9,6 +9,7 @@
 //! - [`tls`]: certificate chains, keys, trust anchors and revocation lists from PEM files to
 //!   rustls settings.
 //! - [`current`]: a value that a reload replaces while others use it.
+//! - [`core_dump`]: none is left of what a process knows.
 //! - [`machine`]: what is left of disk and memory, and how busy the machine is.
 //! - [`health`]: what a probe asks a role.
 //! - [`log`]: structured logs on standard error; [`private`]: values that logs cannot show.
@@ -21,12 +22,13 @@
 //! `ring` also hashes the trees of logs and signs their checkpoints, written in `base64`;
 //! `toml` and `serde` read settings; `rustls` on aws-lc-rs speaks TLS with the hybrid
 //! X25519MLKEM768 key exchange; `x509-cert` reads when a certificate expires; `tracing` logs;
-//! `tokio-util` counts the tasks that a shutdown waits for; `rustix` asks how full a disk is,
-//! which the standard library cannot.
+//! `tokio-util` counts the tasks that a shutdown waits for; `rustix` asks how full a disk is
+//! and forbids core dumps, which the standard library cannot.
 
 pub mod civil;
 pub mod clock;
 pub mod config;
+pub mod core_dump;
 pub mod current;
 pub mod health;
 pub mod listener;

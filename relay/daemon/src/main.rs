@@ -146,6 +146,10 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Err(error) = liaison_base::core_dump::forbid() {
+        error::say(&error);
+        return ExitCode::FAILURE;
+    }
     let result = match arguments.command {
         Command::Smime { command } => return smime::run(&command),
         Command::Serve { config } => serve::run(&config).await,

@@ -2,7 +2,8 @@
 //! message with somebody else's ciphertext in it (Covert Content). What a refusal, a verdict, a
 //! finding or an inspection says holds nothing of the content; ciphertext beside other parts is
 //! never decrypted, so that there is nothing to quote. (A relay's reports return nothing of the
-//! message, whose plaintext it never had.)
+//! message, whose plaintext it never had; what a gateway writes back is in the scenario of a key
+//! that changed, and what it writes for anybody it seals for all of them or holds.)
 
 use liaison_smime::{OpenPolicy, Opener, inspect};
 

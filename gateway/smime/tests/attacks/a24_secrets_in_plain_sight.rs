@@ -1,7 +1,8 @@
 //! Attack 24: plaintext and keys in logs, spools and crash output; a panic on input. What this
 //! crate can be made to print holds neither; nothing is written but to the caller's writer; no
 //! input makes it panic (`no_input_makes_it_panic`, the fuzz targets). Keys are wiped by what
-//! holds them; unsafe code is in one module, which the compiler enforces.
+//! holds them; that a process leaves no core file is a scenario; unsafe code is in one module,
+//! which the compiler enforces.
 
 use std::io::Cursor;
 
