@@ -28,6 +28,9 @@ pub(crate) enum CommandError {
     /// The settings ask for something that they do not give.
     #[error("{0}")]
     Settings(&'static str),
+    /// The process could leave a core file.
+    #[error("core files could not be forbidden: {0}")]
+    CoreDump(std::io::Error),
     /// A file could not be read or written.
     #[error("{path}: {cause}")]
     File {

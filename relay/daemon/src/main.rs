@@ -147,7 +147,7 @@ enum Command {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Err(error) = liaison_base::core_dump::forbid() {
-        error::say(&error);
+        error::say(&CommandError::CoreDump(error));
         return ExitCode::FAILURE;
     }
     let result = match arguments.command {

@@ -17,6 +17,7 @@
 //! nobody knows whether the peer has taken the message (RFC 1047): [`Outcome::in_doubt`] says so.
 //! The message is then sent again with the same `ENVID`, by which the receiver recognises it.
 
+mod awaited;
 mod delivery;
 mod peer;
 
@@ -27,6 +28,7 @@ use liaison_mail::{Domain, EnhancedStatus, Envelope, Refusal, Verdict};
 use crate::data::Canonical;
 use crate::reply::{Reply, ReplyReader};
 use crate::{SmtpError, Wait};
+use awaited::Awaited;
 use delivery::Delivery;
 pub use peer::Peer;
 
@@ -124,25 +126,6 @@ pub struct Client {
     closed: bool,
     /// Replies read so far.
     heard: u64,
-}
-
-/// Which command a reply answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaited {
-    Greeting,
-    Hello,
-    Reset,
-    Mail,
-    /// By its place in the envelope.
-    Recipient(usize),
-    Data,
-    /// `BDAT LAST` and its octets, sent behind their commands.
-    Chunk,
-    /// The answer to content sent on [`Step::SendContent`].
-    Acceptance,
-    /// The answer to a lone dot, sent because the peer said 354 without a recipient.
-    Emptiness,
-    Quit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -591,17 +574,6 @@ fn doubt() -> Refusal {
         EnhancedStatus::NO_ANSWER,
         "connection lost after the message was sent; it will be sent again",
     )
-}
-
-impl Awaited {
-    fn wait(self) -> Wait {
-        match self {
-            Self::Greeting => Wait::Greeting,
-            Self::Data => Wait::GoAhead,
-            Self::Acceptance | Self::Emptiness | Self::Chunk => Wait::Acceptance,
-            _ => Wait::Reply,
-        }
-    }
 }
 
 /// A session that ends says nothing about a recipient for ever: a refused RSET, for instance.
