@@ -1,6 +1,7 @@
 //! A partner's key that is another one than was known: the reader sees it, and what would be
-//! sealed for it waits for a person.
+//! sealed for it waits until a person has confirmed the key and released it.
 
+use std::path::Path;
 use std::process::Command;
 
 use liaison_tests::Territory;
@@ -21,9 +22,14 @@ fn confirm_a_strangers(territory: &Territory) {
         .output()
         .unwrap();
     assert!(made.status.success());
+    confirm(territory, &certificate);
+}
+
+/// The nursing home takes a certificate for the ward's.
+fn confirm(territory: &Territory, certificate: &Path) {
     let confirmed = liaison()
         .args(["partner", "confirm", WARD])
-        .arg(&certificate)
+        .arg(certificate)
         .arg("--config")
         .arg(territory.config("ehpad"))
         .output()
@@ -77,5 +83,23 @@ fn a_changed_key_is_shown_and_holds_what_leaves() {
         .unwrap();
     let held = String::from_utf8(held.stdout).unwrap();
     assert!(held.contains("liaison partner confirm"), "{held}");
-    assert_eq!(territory.imap(WARD).messages().len(), 0, "nothing has left");
+    let mut ward = territory.imap(WARD);
+    assert_eq!(ward.messages().len(), 0, "nothing has left");
+
+    // The ward was asked: its key is the true one. What waited leaves.
+    let name = WARD.split('@').next().unwrap();
+    let certificate = territory
+        .site_folder("hospital")
+        .join(format!("{name}.crt"));
+    confirm(&territory, &certificate);
+    let held: serde_json::Value = serde_json::from_str(&held).unwrap();
+    let id = held["id"].as_str().unwrap_or_else(|| panic!("{held}"));
+    let released = liaison()
+        .args(["notice", "release", id, "--config"])
+        .arg(territory.config("ehpad"))
+        .output()
+        .unwrap();
+    assert!(released.status.success(), "{released:?}");
+    let arrived = ward.wait_for(1).remove(0);
+    assert!(String::from_utf8_lossy(&arrived).contains("Mme Fictive"));
 }

@@ -223,7 +223,7 @@ impl Parts {
                 if let Some(known) = known {
                     return Ok(vec![known]);
                 }
-                return Ok(self.begin(tx, event).await?.into_iter().collect());
+                return Ok(vec![self.begin(tx, key, event).await?]);
             }
             Reach::Patients(numbers) => numbers.iter().collect(),
             Reach::Dossier { ipp, .. } => vec![ipp],
@@ -239,6 +239,12 @@ impl Parts {
                 }
             }
         }
+        if let Some(key) = identity::key_of_move(event).filter(|_| found.is_empty()) {
+            let known = self.episodes.load(tx, &self.episodes.key_of(&key)).await?;
+            if known.is_none() {
+                found.push(self.begin(tx, key, event).await?);
+            }
+        }
         Ok(found)
     }
 
@@ -246,15 +252,14 @@ impl Parts {
     async fn begin(
         &self,
         tx: &mut AnyConnection,
+        key: EpisodeKey,
         event: &AdtEvent,
-    ) -> Result<Option<Episode>, GatewayError> {
-        let Some(mut episode) = Episode::begin(event) else {
-            return Ok(None);
-        };
+    ) -> Result<Episode, GatewayError> {
+        let mut episode = Episode::begin_at(key, event);
         let patient = (event.facility.as_str(), event.patient.ipp.as_str());
         let earlier = self.episodes.newest_of_patient(tx, patient).await?;
         episode.carry_over(&earlier, event);
-        Ok(Some(episode))
+        Ok(episode)
     }
 
     /// Turns a decision into notices that leave, wait or are held.

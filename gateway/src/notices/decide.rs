@@ -20,6 +20,7 @@
 //! | CANCEL of any of these | it was announced | [`Kind::Cancellation`], to exactly those told |
 //! | PV2-9 = `""` | a planned discharge was announced | [`Kind::Cancellation`] |
 //! | A44, A40 taken back | it was announced | [`Kind::Cancellation`] to those told, the notice anew to the right ones |
+//! | any, under the number that an A44 moved away | it comes after the move | held for a person |
 //! | anything else | | none |
 
 use std::borrow::Cow;

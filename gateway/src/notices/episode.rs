@@ -60,6 +60,9 @@ pub struct Episode {
     /// Patient numbers that were merged into this one (A40).
     #[serde(default)]
     pub former: Vec<String>,
+    /// Patient numbers that the stay was moved away from (A44): of other people.
+    #[serde(default)]
+    pub moved_from: Vec<String>,
     /// PID-18: the dossier that the visit belongs to.
     #[serde(default)]
     pub dossier: Option<String>,
@@ -166,10 +169,16 @@ impl Episode {
     /// A stay of which nothing was told yet, begun by its first event; `None` for an event
     /// without visit. The event itself is not absorbed.
     pub fn begin(event: &AdtEvent) -> Option<Episode> {
-        Some(Episode {
-            key: EpisodeKey::of(event)?,
+        Some(Self::begin_at(EpisodeKey::of(event)?, event))
+    }
+
+    /// As [`Episode::begin`], of a stay that the event names elsewhere than as its visit.
+    pub fn begin_at(key: EpisodeKey, event: &AdtEvent) -> Episode {
+        Episode {
+            key,
             person: Person::of(event),
             former: Vec::new(),
+            moved_from: Vec::new(),
             dossier: event.dossier.clone(),
             site: None,
             heard_until: None,
@@ -186,12 +195,19 @@ impl Episode {
             has_identity_conflict: false,
             movements: Vec::new(),
             issued: Vec::new(),
-        })
+        }
     }
 
     /// Takes in what an event says. Call it once for each event, after
     /// [`decide`](super::decide::decide), whatever was decided; absorbing twice changes nothing.
     pub fn absorb(&mut self, event: &AdtEvent) {
+        if self.moved_from.contains(&event.patient.ipp) {
+            // It was written before the move: nothing that it says of its patient is of who lies
+            // here. What is new in it a person has to judge.
+            self.has_identity_conflict |= self.movement(&movement_keys(event)).is_none();
+            self.absorb_movement(event);
+            return;
+        }
         let older = self.is_older(event);
         self.absorb_person(event, older);
         self.is_protected |= event.is_confidential();

@@ -139,9 +139,7 @@ impl<'a> Explainer<'a> {
         }
         for key in keys {
             let known = self.stays.remove(&key);
-            let Some(mut stay) = known.or_else(|| self.begin(event)) else {
-                continue;
-            };
+            let mut stay = known.unwrap_or_else(|| self.begin(key.clone(), event));
             if let Some(decision) = first(&mut stay, event, self.circle, self.rules) {
                 self.follow(&mut stay, decision, (now, event), &mut explained)?;
             }
@@ -152,8 +150,8 @@ impl<'a> Explainer<'a> {
         Ok(explained)
     }
 
-    fn begin(&self, event: &AdtEvent) -> Option<Episode> {
-        let mut stay = Episode::begin(event)?;
+    fn begin(&self, key: EpisodeKey, event: &AdtEvent) -> Episode {
+        let mut stay = Episode::begin_at(key, event);
         let mut earlier: Vec<Episode> = self
             .stays
             .values()
@@ -163,7 +161,7 @@ impl<'a> Explainer<'a> {
             .collect();
         earlier.sort_by_key(|known| std::cmp::Reverse(known.heard_until.map(|at| at.at)));
         stay.carry_over(&earlier, event);
-        Some(stay)
+        stay
     }
 
     fn concerned(&self, event: &AdtEvent) -> Vec<EpisodeKey> {
@@ -174,12 +172,20 @@ impl<'a> Explainer<'a> {
             Reach::Dossier { ipp, .. } => vec![ipp],
             Reach::Unknown => Vec::new(),
         };
-        self.stays
+        let found: Vec<EpisodeKey> = self
+            .stays
             .values()
             .filter(|stay| stay.key.facility == event.facility)
             .filter(|stay| numbers.contains(&&stay.person.ipp) && reach.includes(stay))
             .map(|stay| stay.key.clone())
-            .collect()
+            .collect();
+        match found.is_empty() {
+            true => identity::key_of_move(event)
+                .filter(|key| !self.stays.contains_key(key))
+                .into_iter()
+                .collect(),
+            false => found,
+        }
     }
 
     fn let_leave(&mut self, now: Option<PrimitiveDateTime>) {

@@ -10,7 +10,7 @@ use liaison_hl7::adt::{AdtEvent, Trigger};
 use super::circle::CareCircle;
 use super::decide::hold_if_needed;
 use super::decision::{Decision, Silence, Withdrawal};
-use super::episode::{Delivery, Episode, Issued};
+use super::episode::{Delivery, Episode, EpisodeKey, Issued};
 use super::kind::{Kind, Slot, Urgency};
 use super::plan::{Earlier, Planned, WardTask};
 use super::recipients::{Around, Recipient, audience};
@@ -63,6 +63,18 @@ pub fn reach(event: &AdtEvent) -> Reach {
         }
         _ => Reach::Visit,
     }
+}
+
+/// The stay that an event moves, if the event names its visit: it is begun by the move where nothing
+/// else was heard of it yet, so that an entry under the wrong number is known as such when it comes.
+pub fn key_of_move(event: &AdtEvent) -> Option<EpisodeKey> {
+    let Reach::Dossier { visit, .. } = reach(event) else {
+        return None;
+    };
+    Some(EpisodeKey {
+        facility: event.facility.clone(),
+        visit: visit.or_else(|| event.visit.clone())?,
+    })
 }
 
 impl Reach {
@@ -134,6 +146,13 @@ pub fn move_to(
     rules: &Rules,
 ) -> Decision {
     let wrong = episode.person.clone();
+    let merge = event.merge.as_ref();
+    for left in [Some(&wrong.ipp), merge.and_then(|merge| merge.ipp.as_ref())] {
+        episode.moved_from.extend(left.cloned());
+    }
+    episode.moved_from.retain(|ipp| *ipp != event.patient.ipp);
+    episode.moved_from.sort_unstable();
+    episode.moved_from.dedup();
     if wrong.ipp == event.patient.ipp {
         return Decision::NoNotice(Silence::NothingNew);
     }

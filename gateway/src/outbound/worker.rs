@@ -28,6 +28,9 @@ const AT_ONCE: usize = 8;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 /// Longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// A command that puts a draft into the database of a running gateway cannot tell it on SQLite: it is
+/// looked for this often.
+const LOOKED_FOR: Duration = Duration::from_secs(2);
 /// After this long without success a draft fails and its sender is told.
 const PATIENCE: Duration = Duration::from_secs(48 * 3600);
 
@@ -102,11 +105,11 @@ impl Outbound {
             working.spawn(async move { this.work(due).await });
         }
         let next = self.0.drafts.next_due().await?;
-        let wait = next.map_or(LONGEST_WAIT, |at| {
+        let wait = next.map_or(LOOKED_FOR, |at| {
             Duration::from_millis(u64::try_from(at - millis(now)).unwrap_or(0))
         });
         // What is due and busy is looked at again when it ends, not in a tight loop.
-        Ok(wait.clamp(Duration::from_millis(100), LONGEST_WAIT))
+        Ok(wait.clamp(Duration::from_millis(100), LOOKED_FOR))
     }
 
     async fn work(&self, due: Due) -> EnvelopeId {
