@@ -112,22 +112,15 @@ impl Feed {
     }
 
     async fn release(&self, numbers: Vec<String>, now: OffsetDateTime) -> Result<(), GatewayError> {
-        let this = self.clone();
-        let effects = self
-            .0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let mut effects = Effects::at(now);
-                    for number in &numbers {
-                        this.0.leave(tx, number, &mut effects).await?;
-                    }
-                    Ok::<_, GatewayError>(effects)
-                })
+        self.act(now, move |parts, tx, effects| {
+            Box::pin(async move {
+                for number in &numbers {
+                    parts.leave(tx, number, effects).await?;
+                }
+                Ok(())
             })
-            .await?;
-        self.0.wake(&effects);
-        Ok(())
+        })
+        .await
     }
 
     async fn remind_due(&self) -> Result<(), GatewayError> {
@@ -145,19 +138,10 @@ impl Feed {
             }
             for row in rows {
                 let due: (Vec<u8>, i64) = (row.try_get(0)?, row.try_get(1)?);
-                let this = self.clone();
-                let effects = self
-                    .0
-                    .store
-                    .write(move |tx| {
-                        Box::pin(async move {
-                            let mut effects = Effects::at(now);
-                            this.0.remind(tx, &due, &mut effects).await?;
-                            Ok::<_, GatewayError>(effects)
-                        })
-                    })
-                    .await?;
-                self.0.wake(&effects);
+                self.act(now, move |parts, tx, effects| {
+                    Box::pin(async move { parts.remind(tx, &due, effects).await })
+                })
+                .await?;
             }
         }
     }

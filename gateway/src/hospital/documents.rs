@@ -50,7 +50,6 @@ impl Feed {
         changes: Vec<Change>,
         raw: Vec<u8>,
     ) -> Result<TakenOrRefused, GatewayError> {
-        let parts = std::sync::Arc::clone(&self.0);
         let now = self.0.clock.now();
         let mut letters = match letters(&event, now) {
             Ok(letters) => letters,
@@ -68,20 +67,13 @@ impl Feed {
                 changes,
             });
         }
-        let (taken, effects) = self
-            .0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let mut effects = Effects::at(now);
-                    let given = (&event, letters.as_slice());
-                    let taken = parts.take_document(tx, given, &raw, &mut effects).await?;
-                    Ok::<_, GatewayError>((taken, effects))
-                })
+        self.act(now, move |parts, tx, effects| {
+            Box::pin(async move {
+                let given = (&event, letters.as_slice());
+                parts.take_document(tx, given, &raw, effects).await
             })
-            .await?;
-        self.0.wake(&effects);
-        Ok(taken)
+        })
+        .await
     }
 }
 

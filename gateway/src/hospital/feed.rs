@@ -7,7 +7,7 @@ use liaison_base::civil::legal_time;
 use liaison_base::clock::{Clock, millis};
 use liaison_hl7::adt::AdtEvent;
 use liaison_mail::{Address, EnvelopeId};
-use liaison_store::{Schema, Store};
+use liaison_store::{Schema, Store, WorkFuture};
 use sqlx::{AnyConnection, Row as _};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -116,21 +116,39 @@ impl Feed {
     /// # Errors
     /// [`GatewayError`]: a fault of ours; nothing was kept and nothing may be acknowledged.
     pub async fn take(&self, event: AdtEvent, raw: Vec<u8>) -> Result<Taken, GatewayError> {
+        self.act(self.0.clock.now(), move |parts, tx, effects| {
+            Box::pin(async move { parts.commit(tx, (&event, &raw), effects).await })
+        })
+        .await
+    }
+
+    /// Does one thing: it is durable when this returns, and those whom it concerns are awake.
+    pub(super) async fn act<T, W>(&self, now: OffsetDateTime, work: W) -> Result<T, GatewayError>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(
+                Arc<Parts>,
+                &'c mut AnyConnection,
+                &'c mut Effects,
+            ) -> WorkFuture<'c, T, GatewayError>
+            + Clone
+            + Send
+            + 'static,
+    {
         let parts = Arc::clone(&self.0);
-        let now = self.0.clock.now();
-        let (taken, effects) = self
+        let (done, effects) = self
             .0
             .store
             .write(move |tx| {
                 Box::pin(async move {
                     let mut effects = Effects::at(now);
-                    let taken = parts.commit(tx, (&event, &raw), &mut effects).await?;
-                    Ok::<_, GatewayError>((taken, effects))
+                    let done = work(parts, tx, &mut effects).await?;
+                    Ok::<_, GatewayError>((done, effects))
                 })
             })
             .await?;
         self.0.wake(&effects);
-        Ok(taken)
+        Ok(done)
     }
 }
 

@@ -90,21 +90,11 @@ impl Feed {
     /// # Errors
     /// [`GatewayError`]; it stays held then.
     pub async fn release_held(&self, id: &str) -> Result<Released, GatewayError> {
-        let (this, id) = (self.clone(), id.to_owned());
-        let now = self.0.clock.now();
-        let (released, effects) = self
-            .0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let mut effects = Effects::at(now);
-                    let released = this.0.release_held(tx, &id, &mut effects).await?;
-                    Ok::<_, GatewayError>((released, effects))
-                })
-            })
-            .await?;
-        self.0.wake(&effects);
-        Ok(released)
+        let id = id.to_owned();
+        self.act(self.0.clock.now(), move |parts, tx, effects| {
+            Box::pin(async move { parts.release_held(tx, &id, effects).await })
+        })
+        .await
     }
 
     /// Drops a held decision: nobody is told. False when there is none of that name.

@@ -249,19 +249,10 @@ impl Feed {
                 return Ok(());
             }
             for envelope in due {
-                let this = self.clone();
-                let effects = self
-                    .0
-                    .store
-                    .write(move |tx| {
-                        Box::pin(async move {
-                            let mut effects = Effects::at(now);
-                            this.0.remind_of(tx, &envelope, &mut effects).await?;
-                            Ok::<_, GatewayError>(effects)
-                        })
-                    })
-                    .await?;
-                self.0.wake(&effects);
+                self.act(now, move |parts, tx, effects| {
+                    Box::pin(async move { parts.remind_of(tx, &envelope, effects).await })
+                })
+                .await?;
             }
         }
     }

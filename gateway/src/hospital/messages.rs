@@ -29,28 +29,20 @@ impl Feed {
         stay: EpisodeKey,
         message: Message,
     ) -> Result<Result<Taken, Unsent>, GatewayError> {
-        let parts = std::sync::Arc::clone(&self.0);
         let now = self.0.clock.now();
         let origin = Origin {
             control_id: message.id.clone(),
             application: "liaison".to_owned(),
             facility: stay.facility.clone(),
         };
-        let (taken, effects) = self
-            .0
-            .store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let mut effects = Effects::at(now);
-                    let taken = parts
-                        .write_message(tx, (&stay, &message), &origin, &mut effects)
-                        .await?;
-                    Ok::<_, GatewayError>((taken, effects))
-                })
+        self.act(now, move |parts, tx, effects| {
+            Box::pin(async move {
+                parts
+                    .write_message(tx, (&stay, &message), &origin, effects)
+                    .await
             })
-            .await?;
-        self.0.wake(&effects);
-        Ok(taken)
+        })
+        .await
     }
 }
 

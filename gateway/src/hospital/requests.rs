@@ -154,19 +154,10 @@ impl Feed {
                 return Ok(());
             }
             for number in numbers {
-                let this = self.clone();
-                let effects = self
-                    .0
-                    .store
-                    .write(move |tx| {
-                        Box::pin(async move {
-                            let mut effects = Effects::at(now);
-                            this.0.miss(tx, &number, &mut effects).await?;
-                            Ok::<_, GatewayError>(effects)
-                        })
-                    })
-                    .await?;
-                self.0.wake(&effects);
+                self.act(now, move |parts, tx, effects| {
+                    Box::pin(async move { parts.miss(tx, &number, effects).await })
+                })
+                .await?;
             }
         }
     }
