@@ -9,11 +9,11 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use liaison_tests::admin;
 use liaison_tests::mllp::verdict;
 use liaison_tests::programs::{attempt, run};
 use liaison_tests::territory::{EHPAD, WARD, liaison};
 use liaison_tests::{Territory, mllp::Mllp};
+use liaison_tests::{admin, logs};
 use mail_parser::MessageParser;
 
 const CANARY: &str = "ZANZIBARIENNE";
@@ -49,6 +49,7 @@ fn a_canary_is_found_in_no_file_log_or_metric() {
     let moved = named("a16-planned-discharge");
     fs::write(dropped.join("a16.part"), &moved).unwrap();
     fs::rename(dropped.join("a16.part"), dropped.join("a16.hl7")).unwrap();
+    logs::wait_for_line(&territory, "hospital", "drop folder: file taken", &[]);
 
     // HTTPS: plain JSON taken and refused, FHIR refused, a message taken and refused.
     let patient =

@@ -144,9 +144,10 @@ impl DropFolder {
             refused += usize::from(!answered.taken);
             replies.extend(answered.reply.unwrap_or_default());
         }
-        tracing::info!(messages = count, refused, "drop folder: file taken");
         let folder = if refused == 0 { "done" } else { "refused" };
-        self.end(name, folder, &replies).await
+        self.end(name, folder, &replies).await?;
+        tracing::info!(messages = count, refused, "drop folder: file taken");
+        Ok(())
     }
 
     /// Leaves the acknowledgements, then moves or erases the file.
