@@ -9,7 +9,7 @@
 //! - [`mailbox`]: what clinicians read, sealed at rest. [`imap`]: how their clients read it.
 //! - [`tracking`]: what became of each recipient, and the receipts that tell senders.
 //! - [`reports`]: the register of medication errors.
-//! - `partners`: what partners' clients read, and which keys they use.
+//! - `partners`: what partners' clients read, which keys they use, how messages to them are made.
 //! - [`accounts`]: who may log in. [`keys`]: what seals content at rest.
 //! - [`desk`]: what waits for a person's decision, for the command line.
 //! - [`settings`]: the `[gateway]` section. [`notifications`]: bad news, told to its author.
